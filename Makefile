@@ -1,0 +1,26 @@
+# The three tiers of tests, and the comparisons with peers.
+
+# A kernel is built and Debian roots are made the first time: allow for it.
+TIMEOUT ?= 25m
+
+.PHONY: test integration bench check packages
+
+# Hermetic: no root, no network, nothing but Go.
+test:
+	go test ./...
+
+# Style and structure, without running anything.
+check:
+	.ci/check
+
+# The same tests with the real programs, kernels and namespaces.
+integration: packages
+	BERRYRACK_REQUIRE=all go test -count=1 -timeout $(TIMEOUT) ./...
+
+# The Debian packages that .ci/debian-packages names, when this is root on a machine with apt.
+packages:
+	.ci/install-packages
+
+# Each script runs us and the peer in one go and prints the ratio.
+bench: packages
+	@for script in $$(find . -path '*/testdata/bench/run' | sort); do echo "== $$script"; $$script || exit 1; done

@@ -1,0 +1,132 @@
+package zone
+
+import (
+	"fmt"
+
+	"github.com/miekg/dns"
+)
+
+// checkNode finds what the sets of one name may not be. first has a record of
+// each set.
+func (a *assembler) checkNode(node *Node, first []*record) {
+	isApex := node.key == a.origin.key
+	for i := range node.Sets {
+		set := &node.Sets[i]
+		switch set.Type {
+		case Type(dns.TypeCNAME):
+			a.checkCNAME(node, first[i])
+			fallthrough
+		case Type(dns.TypeDNAME):
+			if n := set.Data.Len(); n > 1 {
+				a.errors.add(first[i].problem("%d records, at most one is allowed (RFC 2181 section 10.1, RFC 6672 section 2.4)", n))
+			}
+		case Type(dns.TypeSOA):
+			if n := set.Data.Len(); n > 1 {
+				a.errors.add(first[i].problem("%d SOA records, a zone has one", n))
+			}
+			if !isApex && len(set.Data) > 0 {
+				a.errors.add(first[i].problem("SOA record is not at the zone's origin %s", a.origin.Name))
+			}
+		}
+	}
+}
+
+// checkCNAME finds other data beside a CNAME record (RFC 1034 section 3.6.2, RFC
+// 2181 section 10.1), where NSEC and signatures may be (RFC 4034 section 4), and
+// KEY and NXT once were.
+func (a *assembler) checkCNAME(node *Node, at *record) {
+	if node.Set(Type(dns.TypeCNAME)) == nil {
+		return
+	}
+	for i := range node.Sets {
+		switch t := node.Sets[i].Type; t {
+		case Type(dns.TypeCNAME), Type(dns.TypeNSEC), Type(dns.TypeKEY), Type(dns.TypeNXT):
+		default:
+			if len(node.Sets[i].Data) > 0 {
+				a.errors.add(at.problem("CNAME and other data: %s (RFC 2181 section 10.1)", t))
+			}
+		}
+	}
+}
+
+func (a *assembler) checkApex(z *Zone) {
+	var apex *Node
+	if z.Names.Len() > 0 && z.Apex().key == a.origin.key {
+		apex = z.Apex()
+	}
+	for _, want := range []Type{Type(dns.TypeSOA), Type(dns.TypeNS)} {
+		if apex == nil || apex.Set(want) == nil {
+			a.errors.add(&Problem{Owner: z.Origin, Text: fmt.Sprintf("no %s record at the zone's origin", want)})
+		}
+	}
+}
+
+// warnAbout finds name servers without addresses, and names that the zone has but
+// does not answer for.
+func (a *assembler) warnAbout(z *Zone) {
+	targets := map[Name]bool{}
+	place := 0
+	for _, node := range z.Names.All() {
+		if ns := node.Set(Type(dns.TypeNS)); ns != nil {
+			for rdata := range ns.Data.All() {
+				targets[Name(rdata)] = true
+			}
+		}
+	}
+	var above *Node // the zone cut or DNAME owner that the name may be below
+	for _, node := range z.Names.All() {
+		first := a.first[place : place+len(node.Sets)]
+		place += len(node.Sets)
+		if above != nil && node.Under(above) {
+			a.warnOccluded(node, first, above, targets)
+			continue
+		}
+		for i := range node.Sets {
+			if node.Sets[i].Type == Type(dns.TypeNS) {
+				a.warnGlue(z, node, &node.Sets[i], first[i])
+			}
+		}
+		above = nil
+		if node.Set(Type(dns.TypeDNAME)) != nil || node.Set(Type(dns.TypeNS)) != nil && node.key != a.origin.key {
+			above = node
+		}
+	}
+}
+
+func (a *assembler) warnOccluded(node *Node, first []*record, above *Node, targets map[Name]bool) {
+	for i := range node.Sets {
+		t := node.Sets[i].Type
+		isGlue := (t == Type(dns.TypeA) || t == Type(dns.TypeAAAA)) && targets[node.Name] && above.Set(Type(dns.TypeNS)) != nil
+		if !isGlue && len(node.Sets[i].Data) > 0 {
+			a.warnings.add(first[i].problem("occluded by %s: the zone does not answer for it (RFC 9499 section 7)", above.Name))
+		}
+	}
+}
+
+// warnGlue looks for the addresses of name servers that only this zone can have.
+func (a *assembler) warnGlue(z *Zone, node *Node, ns *RRset, at *record) {
+	for rdata := range ns.Data.All() {
+		target := Name(rdata)
+		if !target.Under(node.Name) {
+			continue
+		}
+		if node.key == a.origin.key && a.belowCut(z, target) {
+			continue
+		}
+		found := z.Names.Find(target)
+		if found == nil || found.Set(Type(dns.TypeA)) == nil && found.Set(Type(dns.TypeAAAA)) == nil {
+			a.warnings.add(at.problem("name server %s has no address: missing glue (RFC 1034 section 4.2.1)", target))
+		}
+	}
+}
+
+// belowCut reports whether the name belongs to a zone below this one, whose own
+// delegation says what glue it needs.
+func (a *assembler) belowCut(z *Zone, name Name) bool {
+	for ; name != z.Origin; name = name.Parent() {
+		if node := z.Names.Find(name); node != nil && node.Set(Type(dns.TypeNS)) != nil {
+			return true
+		}
+	}
+	return false
+}

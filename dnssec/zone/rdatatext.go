@@ -86,9 +86,11 @@ func (r *rdataReader) generic(dst []byte) ([]byte, error) {
 
 // foreign leaves the RDATA to package dns.
 func (r *rdataReader) foreign(dst []byte, t Type) ([]byte, error) {
-	line := fmt.Appendf(nil, ". 0 IN %s", t)
+	line := fmt.Appendf(nil, ". 0 IN %s ", t)
 	for _, token := range r.tokens {
-		line = append(line, ' ')
+		if !token.joined {
+			line = append(line, ' ')
+		}
 		if token.quoted {
 			line = append(append(append(line, '"'), token.text...), '"')
 			continue

@@ -15,6 +15,8 @@ var (
 type token struct {
 	text   []byte
 	quoted bool
+	// joined says that no blank sets it off from the word before.
+	joined bool
 }
 
 // scanner splits a master file (RFC 1035 section 5.1) into entries, which end
@@ -91,6 +93,7 @@ func (s *scanner) skipLine() {
 var wordEnd = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ';': true, '(': true, ')': true, '"': true}
 
 func (s *scanner) word(quoted bool) error {
+	joined := s.at > 0 && !wordEnd[s.text[s.at-1]] || s.at > 0 && s.text[s.at-1] == '"'
 	if quoted {
 		s.at++
 	}
@@ -101,13 +104,13 @@ func (s *scanner) word(quoted bool) error {
 		case c == '\\' && s.at+1 < len(s.text) && s.text[s.at+1] != '\n':
 			s.at++
 		case quoted && c == '"':
-			s.tokens = append(s.tokens, token{s.text[start:s.at], true})
+			s.tokens = append(s.tokens, token{s.text[start:s.at], true, joined})
 			s.at++
 			return nil
 		case quoted && c == '\n':
 			return errQuote
 		case !quoted && wordEnd[c]:
-			s.tokens = append(s.tokens, token{s.text[start:s.at], false})
+			s.tokens = append(s.tokens, token{s.text[start:s.at], false, joined})
 			return nil
 		}
 		s.at++
@@ -115,6 +118,6 @@ func (s *scanner) word(quoted bool) error {
 	if quoted {
 		return errQuote
 	}
-	s.tokens = append(s.tokens, token{s.text[start:s.at], false})
+	s.tokens = append(s.tokens, token{s.text[start:s.at], false, joined})
 	return nil
 }

@@ -134,3 +134,6 @@ func (z *Zone) SOA() SOA {
 func (z *Zone) NegativeTTL() uint32 {
 	return min(z.Apex().Set(Type(dns.TypeSOA)).TTL, z.SOA().Minimum)
 }
+
+// Compare orders nodes by name, canonically.
+func (n *Node) Compare(other *Node) int { return strings.Compare(n.key, other.key) }

@@ -145,4 +145,3 @@ func TestRootZone(t *testing.T) {
 		})
 	}
 }
-

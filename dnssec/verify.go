@@ -1,0 +1,277 @@
+package dnssec
+
+import (
+	"cmp"
+	"context"
+	"crypto"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/berryrack/berryrack/dnssec/zone"
+)
+
+// Finding is what is wrong with a signed zone.
+type Finding struct {
+	Owner zone.Name
+	// Type is 0 when the finding is about no single set.
+	Type   zone.Type
+	Reason string
+}
+
+// String returns the finding as one line.
+func (f Finding) String() string {
+	if f.Type == 0 {
+		return fmt.Sprintf("%s: %s", f.Owner, f.Reason)
+	}
+	return fmt.Sprintf("%s %s: %s", f.Owner, f.Type, f.Reason)
+}
+
+// Verify checks a signed zone as it is at now: every signature, the chain of
+// NSEC or NSEC3 records with every bitmap, what must not be signed, the ZONEMD
+// digest, and the CDS and CDNSKEY sets. It decides for itself what each of them
+// has to be, and shares nothing of that with Sign. The findings are in canonical
+// order; none means that a validating resolver that trusts a DS record of the
+// zone gets every answer. The error is ctx's.
+func Verify(ctx context.Context, z *zone.Zone, now time.Time) ([]Finding, error) {
+	v := &verifier{zone: z, now: now, cuts: map[zone.Name]bool{}, redirects: map[zone.Name]bool{}}
+	v.survey()
+	v.readKeys()
+	if err := v.checkSets(ctx); err != nil {
+		return nil, fmt.Errorf("dnssec: verify %s: %w", z.Origin, err)
+	}
+	v.checkDenial()
+	v.checkZONEMD()
+	v.checkParentKeys()
+	slices.SortFunc(v.findings, func(a, b Finding) int {
+		return cmp.Or(a.Owner.Compare(b.Owner), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Reason, b.Reason))
+	})
+	return slices.CompactFunc(v.findings, func(a, b Finding) bool { return a == b }), nil
+}
+
+type verifier struct {
+	zone      *zone.Zone
+	now       time.Time
+	cuts      map[zone.Name]bool // own NS records, the origin not
+	redirects map[zone.Name]bool // own a DNAME record
+	keys      []verifyKey
+
+	mutex    sync.Mutex
+	findings []Finding
+}
+
+type verifyKey struct {
+	PublicKey
+	tag    uint16
+	crypto crypto.PublicKey
+}
+
+func (v *verifier) find(owner zone.Name, t zone.Type, format string, args ...any) {
+	v.mutex.Lock()
+	defer v.mutex.Unlock()
+	v.findings = append(v.findings, Finding{Owner: owner, Type: t, Reason: fmt.Sprintf(format, args...)})
+}
+
+func (v *verifier) survey() {
+	for _, node := range v.zone.Names.All() {
+		if node.Set(typeNS) != nil && node.Name != v.zone.Origin {
+			v.cuts[node.Name] = true
+		}
+		if node.Set(typeDNAME) != nil {
+			v.redirects[node.Name] = true
+		}
+	}
+}
+
+// hidden reports whether the zone does not answer for a name: because there is a
+// zone cut or a DNAME above it.
+func (v *verifier) hidden(name zone.Name) bool {
+	for name != v.zone.Origin {
+		name = name.Parent()
+		if v.cuts[name] || v.redirects[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// wantsSignature reports whether a set of a name is the zone's to sign.
+func (v *verifier) wantsSignature(name zone.Name, t zone.Type) bool {
+	if v.hidden(name) {
+		return false
+	}
+	if v.cuts[name] {
+		return t == typeDS || t == typeNSEC || t == typeNSEC3
+	}
+	return true
+}
+
+func (v *verifier) readKeys() {
+	set := v.zone.Apex().Set(typeDNSKEY)
+	if set == nil {
+		v.find(v.zone.Origin, typeDNSKEY, "the zone has no keys: it is not signed")
+		return
+	}
+	for rdata := range set.Data.All() {
+		key, err := ParsePublicKey(rdata)
+		if err != nil {
+			v.find(v.zone.Origin, typeDNSKEY, "%v", err)
+			continue
+		}
+		if key.Flags&FlagZone == 0 {
+			continue // no key for zone data (RFC 4034 section 2.1.1)
+		}
+		public, err := publicKey(key.Algorithm, key.Key)
+		if err != nil {
+			v.find(v.zone.Origin, typeDNSKEY, "key %s: %v", key, err)
+			continue
+		}
+		v.keys = append(v.keys, verifyKey{PublicKey: key, tag: key.Tag(), crypto: public})
+	}
+	if len(v.keys) == 0 {
+		v.find(v.zone.Origin, typeDNSKEY, "none of the keys can be used")
+	}
+}
+
+// checkSets checks the signatures of all sets.
+func (v *verifier) checkSets(ctx context.Context) error {
+	var group sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for k := range workers {
+		group.Go(func() {
+			for _, nodes := range []zone.Nodes{v.zone.Names, v.zone.Hashed} {
+				for i := k; i < nodes.Len() && ctx.Err() == nil; i += workers {
+					node := nodes.At(i)
+					for j := range node.Sets {
+						v.checkSet(node.Name, &node.Sets[j])
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	return ctx.Err()
+}
+
+func (v *verifier) checkSet(owner zone.Name, set *zone.RRset) {
+	if len(set.Data) == 0 {
+		v.find(owner, set.Type, "a signature covers records that are not there")
+		return
+	}
+	// An NSEC3 record's owner is no name that could be below a cut.
+	if set.Type != typeNSEC3 && !v.wantsSignature(owner, set.Type) {
+		if len(set.Signatures) > 0 {
+			v.find(owner, set.Type, "is signed, but is not the zone's to sign (RFC 4035 section 2.2)")
+		}
+		return
+	}
+	good := map[Algorithm]bool{}
+	for rdata := range set.Signatures.All() {
+		r := parseRRSIG(rdata)
+		if err := v.checkSignature(owner, set, &r); err != nil {
+			v.find(owner, set.Type, "signature by %03d+%05d: %v", r.algorithm, r.tag, err)
+			continue
+		}
+		good[r.algorithm] = true
+	}
+	for _, key := range v.keys {
+		if key.Flags&FlagRevoke == 0 && !good[key.Algorithm] {
+			v.find(owner, set.Type, "no valid signature of algorithm %s (RFC 4035 section 2.2)", key.Algorithm)
+		}
+	}
+}
+
+// checkSignature checks a signature as a validator does (RFC 4035 section 5.3.1).
+func (v *verifier) checkSignature(owner zone.Name, set *zone.RRset, r *rrsig) error {
+	labels := owner.Labels()
+	if len(owner) > 2 && owner[0] == 1 && owner[1] == '*' {
+		labels--
+	}
+	now := uint32(v.now.Unix())
+	switch {
+	case r.signer != v.zone.Origin:
+		return fmt.Errorf("its signer is %s, not the zone", r.signer)
+	case int(r.labels) != labels:
+		return fmt.Errorf("it has %d labels, not %d (RFC 4034 section 3.1.3)", r.labels, labels)
+	case r.ttl != set.TTL:
+		return fmt.Errorf("its original TTL is %d, the set's %d", r.ttl, set.TTL)
+	case int32(r.expiration-r.inception) < 0:
+		return fmt.Errorf("it ends before it begins")
+	case int32(now-r.inception) < 0:
+		return fmt.Errorf("it begins at %v", timeNear(r.inception, v.now))
+	case int32(r.expiration-now) < 0:
+		return fmt.Errorf("it ended at %v", timeNear(r.expiration, v.now))
+	}
+	err := fmt.Errorf("no such key in the zone")
+	for _, key := range v.keys {
+		// Tags do not tell keys apart: each one that fits is tried (RFC 4035 section 5.3.1).
+		if key.tag != r.tag || key.Algorithm != r.algorithm {
+			continue
+		}
+		if key.Flags&FlagRevoke != 0 && set.Type != typeDNSKEY {
+			err = fmt.Errorf("its key is revoked (RFC 5011 section 2.1)")
+			continue
+		}
+		message := appendRecords(r.appendHead(nil), owner, set.Type, set.TTL, set.Data)
+		if err = verifySignature(key.Algorithm, key.crypto, message, r.signature); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// checkZONEMD checks the digests that it knows (RFC 8976 section 4).
+func (v *verifier) checkZONEMD() {
+	set := v.zone.Apex().Set(typeZONEMD)
+	if set == nil {
+		return
+	}
+	known, good := false, false
+	reason := "no digest of a known scheme and hash"
+	for rdata := range set.Data.All() {
+		if len(rdata) < 6 || rdata[4] != zonemdSimple || rdata[5] != zonemdSHA384 && rdata[5] != zonemdSHA512 {
+			continue
+		}
+		known = true
+		switch {
+		case binary.BigEndian.Uint32(rdata) != v.zone.SOA().Serial:
+			reason = "is of another serial than the SOA record"
+		case string(rdata[6:]) != string(zonemdDigest(v.zone, rdata[5])):
+			reason = "digest does not fit the zone"
+		default:
+			good = true
+		}
+	}
+	if known && !good {
+		v.find(v.zone.Origin, typeZONEMD, "%s", reason)
+	}
+}
+
+// checkParentKeys checks that what the zone asks its parent for is there (RFC 7344
+// section 4.1). A request to delete all (RFC 8078 section 4) is algorithm 0.
+func (v *verifier) checkParentKeys() {
+	apex := v.zone.Apex()
+	if set := apex.Set(typeCDNSKEY); set != nil {
+		for rdata := range set.Data.All() {
+			if rdata[3] != 0 && !v.hasKey(func(k verifyKey) bool { return string(k.RDATA()) == string(rdata) }) {
+				v.find(v.zone.Origin, typeCDNSKEY, "asks for a key that the zone does not have (RFC 7344 section 4.1)")
+			}
+		}
+	}
+	if set := apex.Set(typeCDS); set != nil {
+		for rdata := range set.Data.All() {
+			digest := DigestType(rdata[3])
+			if rdata[2] == 0 || digest != SHA256 && digest != SHA384 {
+				continue
+			}
+			if !v.hasKey(func(k verifyKey) bool { return string(k.DS(v.zone.Origin, digest)) == string(rdata) }) {
+				v.find(v.zone.Origin, typeCDS, "asks for a key that the zone does not have (RFC 7344 section 4.1)")
+			}
+		}
+	}
+}
+
+func (v *verifier) hasKey(is func(verifyKey) bool) bool { return slices.ContainsFunc(v.keys, is) }

@@ -24,6 +24,7 @@ import (
 type Document struct {
 	name    string
 	at      map[string]*token.Position
+	unread  map[string]bool
 	anchors map[string]ast.Node
 	errs    []located
 }
@@ -42,7 +43,7 @@ type located struct {
 // The document is returned even with an error, so that what was read can be
 // checked and reported with it.
 func Decode(name string, data []byte, into any) (*Document, error) {
-	d := &Document{name: name, at: map[string]*token.Position{}, anchors: map[string]ast.Node{}}
+	d := &Document{name: name, at: map[string]*token.Position{}, unread: map[string]bool{}, anchors: map[string]ast.Node{}}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return d, d.syntax(err)
@@ -71,12 +72,24 @@ func Decode(name string, data []byte, into any) (*Document, error) {
 	return d, errors.Join(errs...)
 }
 
+// Read reports whether the value at path is as the file says: false when it,
+// or what holds it, was of the wrong type and is reported already.
+func (d *Document) Read(path string) bool {
+	for !d.unread[path] && path != "" {
+		path = holder(path)
+	}
+	return !d.unread[path]
+}
+
+// holder returns the path of what holds the value at path.
+func holder(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
 // Errorf returns an error about the value at path ("pis[3].slot"), with the
 // line and column of it or, when the file leaves it out, of what holds it.
 func (d *Document) Errorf(path, format string, args ...any) error {
 	at := path
 	for d.at[at] == nil && at != "" {
-		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
+		at = holder(at)
 	}
 	return d.fail(d.at[at], path, fmt.Sprintf(format, args...))
 }
@@ -94,6 +107,12 @@ func (d *Document) fail(at *token.Position, path, problem string) error {
 func (d *Document) add(node ast.Node, path, format string, args ...any) {
 	at := position(node)
 	d.errs = append(d.errs, located{d.fail(at, path, fmt.Sprintf(format, args...)), at.Line, at.Column})
+}
+
+// wrong adds an error about a value that could not be read.
+func (d *Document) wrong(node ast.Node, path, format string, args ...any) {
+	d.unread[path] = true
+	d.add(node, path, format, args...)
 }
 
 // position returns where a value begins: for keys and values, the first key.
@@ -175,7 +194,7 @@ func (d *Document) entries(node ast.Node, path string) []*ast.MappingValueNode {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{n}
 	default:
-		d.add(node, path, "want keys and values, not %s", describe(node))
+		d.wrong(node, path, "want keys and values, not %s", describe(node))
 		return nil
 	}
 	seen := map[string]bool{}
@@ -210,7 +229,7 @@ func (d *Document) object(node ast.Node, v reflect.Value, path string) {
 func (d *Document) list(node ast.Node, v reflect.Value, path string) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.add(node, path, "want a list, not %s", describe(node))
+		d.wrong(node, path, "want a list, not %s", describe(node))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(sequence.Values), len(sequence.Values)))
@@ -232,11 +251,11 @@ func (d *Document) dictionary(node ast.Node, v reflect.Value, path string) {
 func (d *Document) scalar(node ast.Node, v reflect.Value, path string) {
 	text, ok := text(node)
 	if !ok {
-		d.add(node, path, "want %s, not %s", wanted(v), describe(node))
+		d.wrong(node, path, "want %s, not %s", wanted(v), describe(node))
 		return
 	}
 	if err := set(v, text, node); err != nil {
-		d.add(node, path, "%v", err)
+		d.wrong(node, path, "%v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package vlan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,19 +19,23 @@ func (id ID) String() string { return strconv.Itoa(int(id)) }
 // Check reports why no VLAN of a plan can have this identifier: it is not in
 // 1..4094, or a switch has a use of its own for it (1, 1002..1005).
 func (id ID) Check() error {
-	switch {
-	case id < 1 || id > MaxID:
-		return fmt.Errorf("vlan: id %d is not in 1..4094", id)
-	case id == 1:
-		return fmt.Errorf("vlan: id 1 is every switch's default VLAN: choose another")
-	case id.reserved():
-		return fmt.Errorf("vlan: id %d is one of 1002..1005, which Cisco switches keep for FDDI and Token Ring: choose another", id)
+	if err := id.problem(); err != nil {
+		return fmt.Errorf("vlan: %w", err)
 	}
 	return nil
 }
 
-// reserved reports whether switches have a use of their own for id.
-func (id ID) reserved() bool { return id <= 1 || id >= 1002 && id <= 1005 }
+func (id ID) problem() error {
+	switch {
+	case id < 1 || id > MaxID:
+		return fmt.Errorf("id %d is not in 1..%d", id, MaxID)
+	case id == 1:
+		return errors.New("id 1 is every switch's default VLAN: choose another")
+	case id >= 1002 && id <= 1005:
+		return fmt.Errorf("id %d is one of 1002..1005, which Cisco switches keep for FDDI and Token Ring: choose another", id)
+	}
+	return nil
+}
 
 // Numbering gives each slot of a rack the identifier of its private VLAN. A
 // slot's identifier depends on First and Skip alone: what is in other slots,
@@ -51,31 +56,26 @@ type Numbering struct {
 // there is no such slot, or if the identifiers do not reach that far.
 func (n Numbering) ID(slot int) (ID, error) {
 	if slot < 0 || n.Slots > 0 && slot >= n.Slots {
-		return 0, fmt.Errorf("vlan: no slot %d: they are 0..%d", slot, n.Slots-1)
+		return 0, fmt.Errorf("vlan: there is no slot %d: they are 0..%d", slot, n.slots()-1)
 	}
-	taken := n.taken()
-	id := int(max(n.First, 1))
-	if slot <= int(MaxID) {
-		id += slot
-		for _, skip := range taken {
-			if int(skip) <= id {
-				id++
-			}
+	id := int(n.first()) + slot
+	for _, skip := range n.taken() {
+		if int(skip) <= id {
+			id++
 		}
 	}
 	if slot > int(MaxID) || id > int(MaxID) {
-		return 0, fmt.Errorf("vlan: slot %d has no id: from %d there are only %d up to 4094", slot, n.First, n.count(taken))
+		return 0, fmt.Errorf("vlan: slot %d has no id: from %d to %d there are %d that are free", slot, n.first(), MaxID, n.free())
 	}
 	return ID(id), nil
 }
 
 // Slot returns the slot that has the identifier; ok is false if none has.
 func (n Numbering) Slot(id ID) (slot int, ok bool) {
-	first := max(n.First, 1)
-	if id < first || id > MaxID {
+	if id < n.first() || id > MaxID {
 		return 0, false
 	}
-	slot = int(id - first)
+	slot = int(id - n.first())
 	for _, skip := range n.taken() {
 		if skip == id {
 			return 0, false
@@ -87,15 +87,23 @@ func (n Numbering) Slot(id ID) (slot int, ok bool) {
 	return slot, n.Slots <= 0 || slot < n.Slots
 }
 
+func (n Numbering) first() ID { return max(n.First, 1) }
+
 // taken returns the identifiers from First on that no slot gets, in order.
 func (n Numbering) taken() []ID {
 	taken := append([]ID{1, 1002, 1003, 1004, 1005}, n.Skip...)
 	slices.Sort(taken)
 	taken = slices.Compact(taken)
-	return slices.DeleteFunc(taken, func(id ID) bool { return id < max(n.First, 1) || id > MaxID })
+	return slices.DeleteFunc(taken, func(id ID) bool { return id < n.first() || id > MaxID })
 }
 
-// count returns how many slots can have an identifier.
-func (n Numbering) count(taken []ID) int {
-	return max(0, int(MaxID)-int(max(n.First, 1))+1-len(taken))
+// free returns how many identifiers there are for slots.
+func (n Numbering) free() int { return max(0, int(MaxID)-int(n.first())+1-len(n.taken())) }
+
+// slots returns how many slots there are.
+func (n Numbering) slots() int {
+	if n.Slots > 0 {
+		return n.Slots
+	}
+	return n.free()
 }

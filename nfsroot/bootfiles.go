@@ -99,8 +99,9 @@ func (o BootOrder) check() error {
 
 // FormatEEPROM writes the settings that make the bootloader of a Pi 4 or 5
 // boot over its link without DHCP, for `rpi-eeprom-config --apply`: TFTP_IP,
-// CLIENT_IP, SUBNET, TFTP_PREFIX=0 (a directory named after the serial number)
-// and BOOT_ORDER. There is no GATEWAY: the server is on the link. When the
+// CLIENT_IP, SUBNET, GATEWAY, TFTP_PREFIX=0 (a directory named after the serial
+// number) and BOOT_ORDER. The gateway is the server, which the bootloader asks
+// only for what is off its link: nothing, as long as TFTP_IP is on it. When the
 // server has no start4.elf or start.elf in that directory the bootloader takes
 // its files from the TFTP root instead, so keep that without any.
 func FormatEEPROM(link Link, order BootOrder) (string, error) {
@@ -111,8 +112,8 @@ func FormatEEPROM(link Link, order BootOrder) (string, error) {
 	if err := link.check(); err != nil {
 		return "", fmt.Errorf("nfsroot: EEPROM: %w", err)
 	}
-	return fmt.Sprintf("[all]\nBOOT_ORDER=%#x\nTFTP_PREFIX=0\nTFTP_IP=%v\nCLIENT_IP=%v\nSUBNET=%s\n",
-		uint32(order), link.Server, link.Client, netmask(link.Network.Bits())), nil
+	return fmt.Sprintf("[all]\nBOOT_ORDER=%#x\nTFTP_PREFIX=0\nTFTP_IP=%v\nCLIENT_IP=%v\nSUBNET=%s\nGATEWAY=%v\n",
+		uint32(order), link.Server, link.Client, netmask(link.Network.Bits()), link.Server), nil
 }
 
 // check returns an error for a link that no pool made.

@@ -145,6 +145,9 @@ func (p *parser) numbering() {
 	if c.Public != nil {
 		p.numbers.Skip = []vlan.ID{vlan.ID(c.Public.VLAN)}
 	}
+	if _, err := p.numbers.ID(p.numbers.Slots - 1); err != nil {
+		p.numbers.Slots = 0 // the pool has more than there are VLANs
+	}
 }
 
 func (p *parser) switches() {
@@ -341,10 +344,10 @@ func (p *parser) unique() {
 			of = p.config.Server.Switch
 		}
 		once(at("switch_port"), fmt.Sprintf("port %d of switch %q", c.SwitchPort, of), c.Name)
-		if mac, err := nfsroot.ParseMAC(c.MAC); err == nil {
+		if mac, err := nfsroot.ParseMAC(c.MAC); err == nil && c.MAC != "" {
 			once(at("mac"), "MAC "+mac.String(), c.Name)
 		}
-		if serial, err := nfsroot.ParseSerial(c.Serial); err == nil {
+		if serial, err := nfsroot.ParseSerial(c.Serial); err == nil && c.Serial != "" {
 			once(at("serial"), "serial "+serial.String(), c.Name)
 		}
 	}
@@ -398,7 +401,9 @@ func (p *parser) plan() {
 	}
 	names := c.Switches
 	if len(names) == 0 {
-		names = []Switch{{Port: "{port}"}}
+		// One switch that nobody has named.
+		names = []Switch{{Name: "switch", Port: "{port}"}}
+		ports["switch"] = ports[""]
 	}
 	for _, s := range names {
 		list := ports[s.Name]

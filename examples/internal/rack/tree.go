@@ -99,7 +99,7 @@ func (r *Rack) serverFiles(t *Tree) error {
 		name := r.VLANs.Server.Interfaces[i].IfName()
 		names = append(names, name)
 		exports = append(exports, pi.Export)
-		peers = append(peers, vlan.Peer{Interface: name, Address: pi.Link.Client})
+		peers = append(peers, vlan.Peer{Interface: name, Address: pi.Link.Client, Server: pi.Link.Server})
 		clients = append(clients, nfsroot.TFTPClient{Interface: name, Link: pi.Link, Name: pi.Name, MAC: pi.MAC, Serial: pi.Serial})
 	}
 	export, err1 := nfsroot.FormatExports(exports)
@@ -125,5 +125,5 @@ threads=%d
 `, mountdPort, min(max(8, 2*pis), 256))
 }
 
-// mountdPort is the one that Debian's documentation of fixed ports uses.
+// mountdPort is just below the kernel's ephemeral ports: nothing takes it by chance.
 const mountdPort = 32767

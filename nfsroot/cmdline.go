@@ -115,15 +115,16 @@ func skipSpaces(s string) string {
 }
 
 // Format writes the line with single blanks and only the quotes that it needs.
-// Reading it again gives an equal Cmdline. Parameters that no text reads as
-// are errors: some of those that hold both blanks and `"`.
+// Reading it again gives an equal Cmdline. A parameter that no text is read as
+// is an error: one with a single `"` between two blanks, say, or with a "="
+// inside its name.
 func (c Cmdline) Format() (string, error) {
 	words := make([]string, len(c))
 	var errs []error
 	for i, p := range c {
 		word, ok := p.format(i == len(c)-1)
 		if !ok {
-			errs = append(errs, fmt.Errorf("nfsroot: parameter %d, %q: no command line can say it, because nothing escapes a quote, a blank or a NUL there", i+1, p.Name))
+			errs = append(errs, fmt.Errorf("nfsroot: parameter %d, %q: no command line can say it, because nothing escapes a quote among blanks, or a NUL", i+1, p.Name))
 		}
 		words[i] = word
 	}

@@ -70,7 +70,7 @@ func ExampleIPConfig_Format() {
 	fmt.Println(err)
 	// Output:
 	// nfsroot: ip= for kernel: hostname: the kernel ends "pi1.example.org" at the dot; what follows is the NIS domain
-	// netmask: the kernel reads 255.255.255.255 as an empty field
+	// netmask: kernel reads 255.255.255.255 as an empty field
 }
 
 func ExampleFormatExports() {

@@ -68,8 +68,8 @@ type IPConfig struct {
 	Server  netip.Addr // the NFS server, unless nfsroot= names it; the peer to Dracut and Systemd
 	Gateway netip.Addr // of the default route; must be on the client's network
 	// Bits is the netmask as a prefix length, 1 to 32; 0 is an empty field,
-	// for which the kernel takes the class of the address. 32 is not for the
-	// kernel, which reads 255.255.255.255 as empty too.
+	// for which the kernel and klibc take the class of the address. 32 is for
+	// Dracut and Systemd: the others read 255.255.255.255 as empty too.
 	Bits int
 	// Hostname has at most 64 bytes. The kernel ends it at the first ".",
 	// what follows is the NISDomain; the others do not cut.
@@ -220,7 +220,7 @@ func parseKlibc(value string) (IPConfig, error) {
 		switch i {
 		case 3:
 			var mask netip.Addr
-			if mask, err = klibcAddr(field); err == nil {
+			if mask, err = klibcAddr(field); err == nil && mask != addr4(1<<32-1) {
 				c.Bits, err = maskBits(mask)
 			}
 		case 4:
@@ -397,8 +397,8 @@ func (c IPConfig) check(d Dialect) []error {
 	switch {
 	case c.Bits < 0 || c.Bits > 32:
 		errs = append(errs, fmt.Errorf("netmask: /%d is no prefix length of IPv4", c.Bits))
-	case c.Bits == 32 && d == Kernel:
-		errs = append(errs, errors.New("netmask: the kernel reads 255.255.255.255 as an empty field"))
+	case c.Bits == 32 && d <= Klibc:
+		errs = append(errs, fmt.Errorf("netmask: %v reads 255.255.255.255 as an empty field", d))
 	}
 	known := []Autoconf{AutoconfUnset, AutoconfOff, AutoconfOn, AutoconfDHCP, AutoconfBOOTP, AutoconfRARP, AutoconfBoth}
 	if (d == Kernel || d == Klibc) && !slices.Contains(known, c.Autoconf) {

@@ -11,16 +11,18 @@ import (
 // Ifupdown returns the interfaces(5) text of a host that is free of problems
 // ([Plan.Check]). Without a RootDevice it is stanzas for
 // /etc/network/interfaces.d; with one it is the whole of
-// /etc/network/interfaces, with lo, and the root device as `manual`.
+// /etc/network/interfaces, with lo, and the root device as `manual` and
+// `no-auto-down`: ifup configures the parent of a VLAN, and ifdown -a would
+// otherwise take it down.
 //
-// ifupdown makes 802.1Q interfaces of names with a dot by itself; the others
+// ifupdown makes 802.1Q interfaces that are named Parent.ID by itself; the others
 // are made by pre-up commands.
 func (h Host) Ifupdown() string {
 	var stanzas []string
 	if h.RootDevice != "" {
 		stanzas = append(stanzas,
 			"auto lo\niface lo inet loopback\n",
-			fmt.Sprintf("# %s carries the root filesystem: the kernel configured it, and nothing else may.\niface %[1]s inet manual\n", h.RootDevice))
+			fmt.Sprintf("# %s carries the root filesystem: the kernel configured it, and nothing else may.\nno-auto-down %[1]s\niface %[1]s inet manual\n", h.RootDevice))
 	}
 	for _, i := range h.Interfaces {
 		stanzas = append(stanzas, i.ifupdown())
@@ -69,11 +71,11 @@ func (i Interface) byFamily() []netip.Prefix {
 }
 
 // ifupdownLink returns the commands that make the interface where ifupdown
-// would not, or would make another one: it reads parent and id from the name,
-// and knows 802.1Q alone.
+// would not, or would make another one: it reads parent and id from the name
+// up to a second dot, and knows 802.1Q alone.
 func (i Interface) ifupdownLink() string {
 	name := i.IfName()
-	if i.Protocol == Dot1Q && name == i.Parent+"."+i.ID.String() {
+	if i.Protocol == Dot1Q && name == i.Parent+"."+i.ID.String() && !strings.Contains(i.Parent, ".") {
 		return ""
 	}
 	return fmt.Sprintf("\tpre-up ip link delete dev %[1]s 2>/dev/null || true\n"+

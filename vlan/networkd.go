@@ -36,7 +36,7 @@ func (h Host) networkdParent(parent string) File {
 		fmt.Fprintf(&b, "# Where another file is for %s, these VLAN= lines belong into a drop-in of it.\n", parent)
 	}
 	fmt.Fprintf(&b, "[Match]\nName=%s\n\n", parent)
-	b.WriteString("[Network]\nDHCP=no\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nKeepConfiguration=yes\n")
+	b.WriteString("[Network]\nDHCP=no\nLinkLocalAddressing=ipv6\nIPv6AcceptRA=no\nKeepConfiguration=yes\n")
 	if parent == h.RootDevice {
 		b.WriteString("ConfigureWithoutCarrier=yes\nIgnoreCarrierLoss=yes\n")
 	}

@@ -7,9 +7,16 @@ import (
 )
 
 // NetworkManager returns the files for /etc/NetworkManager of a host that is
-// free of problems ([Plan.Check]): a profile in system-connections for each VLAN.
+// free of problems ([Plan.Check]): a profile in system-connections for each
+// VLAN, and in conf.d what makes the root device unmanaged, or it would get a
+// profile of NetworkManager's own as soon as its carrier comes back.
 func (h Host) NetworkManager() []File {
 	var files []File
+	if h.RootDevice != "" {
+		files = append(files, File{Name: "conf.d/90-root-device.conf", Text: fmt.Sprintf(
+			"# %s carries the root filesystem: the kernel configured it, and nothing else may.\n"+
+				"[device-root]\nmatch-device=interface-name:=%[1]s\nmanaged=0\n", h.RootDevice)})
+	}
 	for _, i := range h.Interfaces {
 		files = append(files, i.keyfile())
 	}

@@ -1,7 +1,6 @@
 package rack
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -42,11 +41,7 @@ type Pi struct {
 // line; name stands before it.
 func Parse(name string, data []byte) (*Rack, error) {
 	p := parser{}
-	doc, err := strictyaml.Decode(name, data, &p.config)
-	if err != nil {
-		p.errs = []error{err}
-	}
-	p.doc = doc
+	p.doc, _ = strictyaml.Decode(name, data, &p.config) // its errors are part of Err
 	p.defaults()
 	p.rack.Config = p.config
 	p.numbering()
@@ -57,8 +52,8 @@ func Parse(name string, data []byte) (*Rack, error) {
 	}
 	p.unique()
 	p.sites()
-	if len(p.errs) > 0 {
-		return nil, errors.Join(p.errs...)
+	if err := p.doc.Err(); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(p.rack.Pis, func(a, b Pi) int { return a.Slot - b.Slot })
 	p.plan()
@@ -68,7 +63,7 @@ func Parse(name string, data []byte) (*Rack, error) {
 	return &p.rack, nil
 }
 
-// parser makes a Rack of a Config and collects what is wrong with it.
+// parser makes a Rack of a Config; what is wrong with it is added to the document.
 type parser struct {
 	doc           *strictyaml.Document
 	config        Config
@@ -76,16 +71,6 @@ type parser struct {
 	before, after nfsroot.Cmdline
 	numbers       vlan.Numbering
 	badLine       bool // reported
-	errs          []error
-}
-
-// errorf reports a problem with the value at path, unless it could not even be
-// read, which has been reported.
-func (p *parser) errorf(path, format string, args ...any) {
-	if !p.doc.Read(path) {
-		return
-	}
-	p.errs = append(p.errs, p.doc.Errorf(path, format, args...))
 }
 
 func (p *parser) defaults() {
@@ -103,13 +88,13 @@ func (p *parser) defaults() {
 		c.NFSOptions = []string{"vers=3", "tcp"}
 	}
 	if c.Gateway != "none" && c.Gateway != "server" {
-		p.errorf("gateway", "want server or none, not %q", c.Gateway)
+		p.doc.Problem("gateway", "want server or none, not %q", c.Gateway)
 	}
 	if c.Server.Interface == "" {
-		p.errorf("server.interface", "missing: the fileserver's interface that leads to the switch")
+		p.doc.Problem("server.interface", "missing: the fileserver's interface that leads to the switch")
 	}
 	if _, err := expand(c.Export, map[string]string{"client": "", "name": "", "slot": ""}); err != nil {
-		p.errorf("export", "%v", err)
+		p.doc.Problem("export", "%v", err)
 		c.Export = ""
 	}
 	p.lines()
@@ -123,7 +108,7 @@ func (p *parser) lines() {
 
 func (p *parser) line(path, text string) nfsroot.Cmdline {
 	if strings.ContainsAny(text, "\r\n") {
-		p.errorf(path, "a command line is one line")
+		p.doc.Problem(path, "a command line is one line")
 	}
 	return nfsroot.ParseCmdline(text)
 }
@@ -132,15 +117,15 @@ func (p *parser) line(path, text string) nfsroot.Cmdline {
 func (p *parser) numbering() {
 	c := p.config
 	if !c.Pool.IsValid() {
-		p.errorf("pool", "missing: the IPv4 prefix that is cut into a /30 for each Pi, such as 10.46.189.0/27")
+		p.doc.Problem("pool", "missing: the IPv4 prefix that is cut into a /30 for each Pi, such as 10.46.189.0/27")
 	} else if pool, err := nfsroot.NewPool(c.Pool); err != nil {
-		p.errorf("pool", "%v", err)
+		p.doc.Problem("pool", "%v", err)
 	} else {
 		p.rack.Pool = pool
 	}
 	p.numbers = vlan.Numbering{First: vlan.ID(c.FirstVLAN), Slots: p.rack.Pool.Slots()}
 	if err := p.numbers.First.Check(); err != nil {
-		p.errorf("first_vlan", "%v", err)
+		p.doc.Problem("first_vlan", "%v", err)
 	}
 	if c.Public != nil {
 		p.numbers.Skip = []vlan.ID{vlan.ID(c.Public.VLAN)}
@@ -155,23 +140,23 @@ func (p *parser) switches() {
 	for i, s := range p.config.Switches {
 		at := fmt.Sprintf("switches[%d]", i)
 		if s.Name == "" || !isLabel(s.Name) {
-			p.errorf(at+".name", "want a name of letters, digits and hyphens, not %q", s.Name)
+			p.doc.Problem(at+".name", "want a name of letters, digits and hyphens, not %q", s.Name)
 		}
 		if seen[s.Name] {
-			p.errorf(at+".name", "a second switch %q", s.Name)
+			p.doc.Problem(at+".name", "a second switch %q", s.Name)
 		}
 		seen[s.Name] = true
 		if _, err := expand(s.Port, map[string]string{"port": "1"}); err != nil {
-			p.errorf(at+".port", "%v", err)
+			p.doc.Problem(at+".port", "%v", err)
 		}
 		if _, err := expand(s.PoE, map[string]string{"port": "1"}); err != nil {
-			p.errorf(at+".poe", "%v", err)
+			p.doc.Problem(at+".poe", "%v", err)
 		}
 	}
 	server := &p.config.Server
 	server.Switch = p.switchOf("server.switch", server.Switch)
 	if server.SwitchPort < 1 {
-		p.errorf("server.switch_port", "want the number of the switch's port that the fileserver is plugged into")
+		p.doc.Problem("server.switch_port", "want the number of the switch's port that the fileserver is plugged into")
 	}
 }
 
@@ -183,9 +168,9 @@ func (p *parser) switchOf(path, name string) string {
 	known := slices.ContainsFunc(p.config.Switches, func(s Switch) bool { return s.Name == name })
 	switch {
 	case name == "" && len(p.config.Switches) > 1:
-		p.errorf(path, "missing: say which of the %d switches", len(p.config.Switches))
+		p.doc.Problem(path, "missing: say which of the %d switches", len(p.config.Switches))
 	case name != "" && !known:
-		p.errorf(path, "no switch %q in switches", name)
+		p.doc.Problem(path, "no switch %q in switches", name)
 	}
 	return name
 }
@@ -196,20 +181,20 @@ func (p *parser) public() {
 		return
 	}
 	if err := vlan.ID(c.VLAN).Check(); err != nil {
-		p.errorf("public.vlan", "%v", err)
+		p.doc.Problem("public.vlan", "%v", err)
 	}
 	addr, err := publicAddress(c.Address, 0)
 	if err != nil {
-		p.errorf("public.address", "%v", err)
+		p.doc.Problem("public.address", "%v", err)
 		return
 	}
 	prefix, err := addr.Prefix(c.PrefixLength)
 	if err != nil || c.PrefixLength == 0 {
-		p.errorf("public.prefix_length", "%d is no prefix length of %v", c.PrefixLength, addr)
+		p.doc.Problem("public.prefix_length", "%d is no prefix length of %v", c.PrefixLength, addr)
 		return
 	}
 	if c.Gateway.IsValid() && !prefix.Contains(c.Gateway) && !c.Gateway.IsLinkLocalUnicast() {
-		p.errorf("public.gateway", "%v is not on %v, where %v is", c.Gateway, prefix, addr)
+		p.doc.Problem("public.gateway", "%v is not on %v, where %v is", c.Gateway, prefix, addr)
 	}
 	c.Switch = p.switchOf("public.switch", c.Switch)
 }
@@ -229,35 +214,35 @@ func (p *parser) pi(i int) {
 	at := func(key string) string { return fmt.Sprintf("pis[%d].%s", i, key) }
 	pi := Pi{Name: c.Name, Slot: c.Slot, Port: c.SwitchPort}
 	if !isLabel(c.Name) {
-		p.errorf(at("name"), "want a host name of letters, digits and hyphens, at most 63, not %q", c.Name)
+		p.doc.Problem(at("name"), "want a host name of letters, digits and hyphens, at most 63, not %q", c.Name)
 	}
 	if c.SwitchPort < 1 {
-		p.errorf(at("switch_port"), "want the number of the switch's port that %s is plugged into", c.Name)
+		p.doc.Problem(at("switch_port"), "want the number of the switch's port that %s is plugged into", c.Name)
 	}
 	pi.Switch = p.switchOf(at("switch"), c.Switch)
 	var err error
 	if c.MAC != "" {
 		if pi.MAC, err = nfsroot.ParseMAC(c.MAC); err != nil {
-			p.errorf(at("mac"), "%v", err)
+			p.doc.Problem(at("mac"), "%v", err)
 		}
 	}
 	if c.Serial != "" {
 		if pi.Serial, err = nfsroot.ParseSerial(c.Serial); err != nil {
-			p.errorf(at("serial"), "%v", err)
+			p.doc.Problem(at("serial"), "%v", err)
 		}
 	}
 	if p.rack.Pool.Slots() == 0 {
 		return // the pool's own error says all
 	}
 	if pi.Link, err = p.rack.Pool.Link(c.Slot); err != nil {
-		p.errorf(at("slot"), "%v", err)
+		p.doc.Problem(at("slot"), "%v", err)
 		return
 	}
 	if p.numbers.First.Check() != nil {
 		return
 	}
 	if pi.VLAN, err = p.numbers.ID(c.Slot); err != nil {
-		p.errorf(at("slot"), "%v", err)
+		p.doc.Problem(at("slot"), "%v", err)
 		return
 	}
 	p.boot(&pi)
@@ -293,7 +278,7 @@ func (p *parser) boot(pi *Pi) {
 	// What is wrong with one Pi's line is usually wrong with all of them.
 	if err != nil && !p.badLine {
 		p.badLine = true
-		p.errorf("cmdline", "the command line of %s: %v", pi.Name, err)
+		p.doc.Problem("cmdline", "the command line of %s: %v", pi.Name, err)
 	}
 }
 
@@ -306,7 +291,7 @@ func (p *parser) host(pi *Pi, at func(string) string) {
 	}
 	addr, err := publicAddress(c.Address, pi.Slot)
 	if err != nil {
-		p.errorf(at("slot"), "public.address: %v", err)
+		p.doc.Problem(at("slot"), "public.address: %v", err)
 		return
 	}
 	pi.Public = netip.PrefixFrom(addr, c.PrefixLength)
@@ -319,18 +304,16 @@ func (p *parser) host(pi *Pi, at func(string) string) {
 
 // unique reports what two Pis cannot have in common.
 func (p *parser) unique() {
-	seen := map[string]string{
-		fmt.Sprintf("port %d of switch %q", p.config.Server.SwitchPort, p.config.Server.Switch): "the fileserver",
-	}
+	seen := map[string]string{portName(p.config.Server.Switch, p.config.Server.SwitchPort): "the fileserver"}
 	if c := p.config.Public; c != nil && c.SwitchPort != 0 {
-		seen[fmt.Sprintf("port %d of switch %q", c.SwitchPort, c.Switch)] = "the public gateway"
+		seen[portName(c.Switch, c.SwitchPort)] = "the public gateway"
 	}
 	once := func(path, what, name string) {
 		if !p.doc.Read(path) {
 			return
 		}
 		if other, taken := seen[what]; taken {
-			p.errorf(path, "%s is %s's already", what, other)
+			p.doc.Problem(path, "%s is %s's already", what, other)
 			return
 		}
 		seen[what] = name
@@ -343,7 +326,7 @@ func (p *parser) unique() {
 		if of == "" {
 			of = p.config.Server.Switch
 		}
-		once(at("switch_port"), fmt.Sprintf("port %d of switch %q", c.SwitchPort, of), c.Name)
+		once(at("switch_port"), portName(of, c.SwitchPort), c.Name)
 		if mac, err := nfsroot.ParseMAC(c.MAC); err == nil && c.MAC != "" {
 			once(at("mac"), "MAC "+mac.String(), c.Name)
 		}
@@ -354,20 +337,27 @@ func (p *parser) unique() {
 	exports := map[string]string{}
 	for _, pi := range p.rack.Pis {
 		if other, taken := exports[pi.Export.Path]; taken && pi.Export.Path != "" {
-			p.errorf("export", "%s would be the root of both %s and %s: name {client}, {name} or {slot} in it", pi.Export.Path, other, pi.Name)
+			p.doc.Problem("export", "%s would be the root of both %s and %s: name {client}, {name} or {slot} in it", pi.Export.Path, other, pi.Name)
 		}
 		exports[pi.Export.Path] = pi.Name
 	}
+}
+
+func portName(of string, port int) string {
+	if of == "" {
+		return fmt.Sprintf("switch port %d", port)
+	}
+	return fmt.Sprintf("port %d of %s", port, of)
 }
 
 func (p *parser) sites() {
 	for i, s := range p.config.Sites {
 		at := fmt.Sprintf("sites[%d]", i)
 		if len(s.Names) == 0 {
-			p.errorf(at+".names", "missing: the names that the site is reached by")
+			p.doc.Problem(at+".names", "missing: the names that the site is reached by")
 		}
 		if s.Scheme != "http" && s.Scheme != "https" {
-			p.errorf(at+".scheme", "want http or https, not %q", s.Scheme)
+			p.doc.Problem(at+".scheme", "want http or https, not %q", s.Scheme)
 		}
 	}
 }

@@ -215,4 +215,3 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
-

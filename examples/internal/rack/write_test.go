@@ -65,7 +65,9 @@ func TestWrite(t *testing.T) {
 	require.Equal(t, []string{"changed pis/pi1/cmdline.txt", "changed pis/pi2/cmdline.txt", "new pis/pi3/cmdline.txt"}, actions)
 
 	// A Pi that leaves the rack takes its files along, and nothing else.
-	smaller := slices.DeleteFunc(slices.Clone(tree), func(f File) bool { return strings.HasPrefix(f.Path, "pis/pi1/") || strings.HasPrefix(f.Path, "pis/pi8/") })
+	smaller := slices.DeleteFunc(slices.Clone(tree), func(f File) bool {
+		return strings.HasPrefix(f.Path, "pis/pi1/") || strings.HasPrefix(f.Path, "pis/pi8/")
+	})
 	write(t, smaller, dir)
 	require.FileExists(t, theirs)
 	require.NoDirExists(t, filepath.Join(dir, "pis/pi8"))

@@ -446,8 +446,8 @@ func (c IPConfig) checkNames(d Dialect) (errs []error) {
 }
 
 // Netmask returns the length of the netmask that the kernel and klibc will
-// use: that of the client's class (RFC 791 section 3.2) when Bits is 0, and 0
-// when that has none.
+// use: that of the client's class (RFC 791 section 3.2) when Bits is 0. It is 0
+// when that has none, and 32 for 240.0.0.0/4, which klibc knows nothing of.
 func (c IPConfig) Netmask() (bits int) {
 	if c.Bits != 0 || !c.Client.Is4() {
 		return c.Bits
@@ -459,8 +459,10 @@ func (c IPConfig) Netmask() (bits int) {
 		return 16
 	case first < 224:
 		return 24
+	case first < 240:
+		return 0
 	}
-	return 0
+	return 32
 }
 
 // Broadcast returns the address that the kernel and klibc will take for the

@@ -47,7 +47,7 @@ var ipconfigValues = []string{
 // with a first field, so that nobody asks DHCP.
 func randomIPConfig(r *rand.Rand) string {
 	addrs := []string{"", "10.46.189.1", "10.46.189.2", "0.0.0.0", "1.2.3", "1.2.3.4.5", "300.1.2.3", "x", "1..2.3", "8.8.8.8 ", "1.2.3.-4", "255.255.255.255"}
-	masks := []string{"", "", "255.255.255.252", "255.255.255.0", "255.0.0.0", "255.255.255.254", "0.0.0.0", "24", "128.0.0.0", "255.255.255.255", "255.0.255.0"}
+	masks := []string{"", "", "255.255.255.252", "255.255.255.0", "255.0.0.0", "255.255.255.254", "0.0.0.0", "24", "252.0.0.0", "255.255.255.255", "255.0.255.0"}
 	names := []string{"", "pi1", "pi1.example.org", "a_b"}
 	autos := []string{"", "off", "none", "off", "none", "static"}
 	pick := func(from []string) string { return from[r.IntN(len(from))] }

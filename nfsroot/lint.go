@@ -206,6 +206,11 @@ func (l *linter) lintMask(p Param, c IPConfig) {
 		}
 	}
 	network := netip.PrefixFrom(c.Client, bits).Masked()
+	for _, reserved := range notForHosts {
+		if reserved.Contains(c.Client) {
+			l.add("address", p.Name, "the client %v is of %v, whose addresses are not for hosts", c.Client, reserved)
+		}
+	}
 	switch {
 	case bits == 31:
 		l.add("netmask", p.Name, "the broadcast address of a /31 is %v, one of its two hosts, and the kernel will not talk to it as to one: write 255.255.255.252 (RFC 3021 does not help ip=)", c.Broadcast())

@@ -13,7 +13,11 @@ const linkBits = 30
 // Pool is an IPv4 prefix cut into /30 networks, a slot each. Slot n is always
 // the same /30, whatever the other slots do: nothing is stored. The zero Pool
 // has no slots; [NewPool] makes one.
-type Pool struct{ prefix netip.Prefix }
+type Pool struct {
+	prefix netip.Prefix
+	first  uint32 // the prefix's address
+	slots  int
+}
 
 // Link is the private network of one Pi.
 type Link struct {
@@ -50,7 +54,8 @@ func NewPool(prefix netip.Prefix) (Pool, error) {
 			return Pool{}, fmt.Errorf("nfsroot: pool %v: the addresses of %v are not for hosts", prefix, reserved)
 		}
 	}
-	return Pool{prefix}, nil
+	first := prefix.Addr().As4()
+	return Pool{prefix, binary.BigEndian.Uint32(first[:]), 1 << (linkBits - prefix.Bits())}, nil
 }
 
 // PoolBits returns the length of the smallest prefix with that many slots,
@@ -68,21 +73,15 @@ func PoolBits(slots int) int {
 func (p Pool) Prefix() netip.Prefix { return p.prefix }
 
 // Slots returns the number of slots, which count from 0.
-func (p Pool) Slots() int {
-	if !p.prefix.IsValid() {
-		return 0
-	}
-	return 1 << (linkBits - p.prefix.Bits())
-}
+func (p Pool) Slots() int { return p.slots }
 
 // Link returns the network of a slot. It is computed, and allocates nothing.
 // A slot that the pool has not is an error that says how large a prefix has it.
 func (p Pool) Link(slot int) (Link, error) {
-	if slot < 0 || slot >= p.Slots() {
+	if slot < 0 || slot >= p.slots {
 		return Link{}, p.noSlot(slot)
 	}
-	base := p.prefix.Addr().As4()
-	first := binary.BigEndian.Uint32(base[:]) + uint32(slot)<<(32-linkBits)
+	first := p.first + uint32(slot)<<(32-linkBits)
 	return Link{
 		Network:   netip.PrefixFrom(addr4(first), linkBits),
 		Server:    addr4(first + 1),
@@ -112,9 +111,8 @@ func (p Pool) Slot(addr netip.Addr) (slot int, ok bool) {
 	if !p.prefix.Contains(addr) {
 		return 0, false
 	}
-	a, base := addr.As4(), p.prefix.Addr().As4()
-	offset := binary.BigEndian.Uint32(a[:]) - binary.BigEndian.Uint32(base[:])
-	return int(offset >> (32 - linkBits)), true
+	a := addr.As4()
+	return int((binary.BigEndian.Uint32(a[:]) - p.first) >> (32 - linkBits)), true
 }
 
 // CheckPools returns an error for each two pools that overlap.

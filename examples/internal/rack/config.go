@@ -58,6 +58,7 @@ type Switch struct {
 	Address string `yaml:"address"`
 	Port    string `yaml:"port"`
 	PoE     string `yaml:"poe"`
+	Trunks  []int  `yaml:"trunks"` // ports to other switches; they carry every VLAN
 	SNMP    *SNMP  `yaml:"snmp"`
 }
 

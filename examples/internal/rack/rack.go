@@ -308,6 +308,11 @@ func (p *parser) unique() {
 	if c := p.config.Public; c != nil && c.SwitchPort != 0 {
 		seen[portName(c.Switch, c.SwitchPort)] = "the public gateway"
 	}
+	for _, s := range p.config.Switches {
+		for _, number := range s.Trunks {
+			seen[portName(s.Name, number)] = "a trunk"
+		}
+	}
 	once := func(path, what, name string) {
 		if !p.doc.Read(path) {
 			return
@@ -370,7 +375,10 @@ func (p *parser) plan() {
 		plan.Public = vlan.ID(c.Public.VLAN)
 	}
 	ports := map[string][]vlan.Port{}
-	trunk := vlan.Port{Number: c.Server.SwitchPort, Description: "fileserver", Trunk: true}
+	var all []vlan.ID // what trunks carry
+	if plan.Public != 0 {
+		all = append(all, plan.Public)
+	}
 	for _, pi := range p.rack.Pis {
 		plan.Hosts = append(plan.Hosts, pi.Host)
 		plan.Server.Interfaces = append(plan.Server.Interfaces, vlan.Interface{
@@ -382,9 +390,16 @@ func (p *parser) plan() {
 			port.Tagged = []vlan.ID{plan.Public}
 		}
 		ports[pi.Switch] = append(ports[pi.Switch], port)
-		trunk.Tagged = append(trunk.Tagged, pi.VLAN)
+		all = append(all, pi.VLAN)
 	}
-	ports[c.Server.Switch] = append(ports[c.Server.Switch], trunk)
+	ports[c.Server.Switch] = append(ports[c.Server.Switch], vlan.Port{
+		Number: c.Server.SwitchPort, Description: "fileserver", Trunk: true, Tagged: without(all, plan.Public),
+	})
+	for _, s := range c.Switches {
+		for _, number := range s.Trunks {
+			ports[s.Name] = append(ports[s.Name], vlan.Port{Number: number, Description: "trunk", Trunk: true, Tagged: all})
+		}
+	}
 	if c.Public != nil && c.Public.SwitchPort != 0 {
 		ports[c.Public.Switch] = append(ports[c.Public.Switch],
 			vlan.Port{Number: c.Public.SwitchPort, Description: "public gateway", Trunk: true, Tagged: []vlan.ID{plan.Public}})
@@ -404,6 +419,11 @@ func (p *parser) plan() {
 		plan.Switches = append(plan.Switches, vlan.Switch{Name: s.Name, Ports: list})
 	}
 	p.rack.VLANs = plan
+}
+
+// without returns the list without an id.
+func without(list []vlan.ID, id vlan.ID) []vlan.ID {
+	return slices.DeleteFunc(slices.Clone(list), func(other vlan.ID) bool { return other == id })
 }
 
 // expand replaces each {key} of a template by its value.

@@ -174,6 +174,20 @@ func TestRandomRacks(t *testing.T) {
 	}
 }
 
+func TestTwoSwitches(t *testing.T) {
+	two := strings.NewReplacer("server: {", "switches: [{name: a, port: \"swp{port}\", trunks: [48]}, {name: b, port: \"swp{port}\", trunks: [1]}]\nserver: {switch: a, ",
+		"public:", "public:\n  switch: a", "{name: pi8,", "{name: pi8, switch: b,", "switch_port: 8", "switch_port: 2", "{name: pi", "{switch: a, name: pi").Replace(string(Story))
+	two = strings.Replace(two, "{switch: a, name: pi8, switch: b,", "{name: pi8, switch: b,", 1)
+	r, err := Parse("two.yaml", []byte(two))
+	require.NoError(t, err)
+	a, b := r.VLANs.Switches[0], r.VLANs.Switches[1]
+	require.Equal(t, vlan.Port{Number: 48, Name: "swp48", Description: "trunk", Trunk: true, Tagged: []vlan.ID{131, 10, 11, 12, 13, 14, 15, 16, 17}}, a.Ports[8])
+	require.Equal(t, "pi8", b.Ports[1].Description)
+
+	_, err = Parse("two.yaml", []byte(strings.Replace(two, "switch: b, slot: 7, switch_port: 2", "switch: b, slot: 7, switch_port: 1", 1)))
+	require.ErrorContains(t, err, "port 1 of b is a trunk's already")
+}
+
 func TestWarnings(t *testing.T) {
 	missing := func(string) (uint64, error) { return 0, os.ErrNotExist }
 	warnings := strings.Join(story(t).Warnings(missing), "\n")

@@ -88,8 +88,8 @@ func TestNetworkGenerator(t *testing.T) {
 		"10.46.189.2:::300::eth0:off", "10.46.189.2:::30::eth0", "10.46.189.2:::30:a_b.c:eth0:off", "[2001:db8::2]:::64::eth0:off",
 		"[2001:db8::2:::64::eth0:off", "10.46.189.2:::30::eth0:off:1500:b8:27:eb:00:00:01", "10.46.189.2:::30::eth0:off:1500:rubbish",
 	}, ipconfigValues...) {
-		if strings.HasSuffix(value, ":") || strings.Contains(value, " ") || strings.HasSuffix(value, "123456789:eth0:off") {
-			continue // 252 takes one colon at the end, others take none; the last is too long for both
+		if strings.HasSuffix(value, ":") || strings.Contains(value, " ") || strings.Contains(value, ":0.0.0.0::eth0") {
+			continue // 252 takes one colon at the end, later ones none; it takes a /0, which is of no use
 		}
 		root := t.TempDir()
 		output, err := exec.CommandContext(t.Context(), generator, "--root", root, "--", "ip="+value).CombinedOutput()

@@ -151,7 +151,10 @@ func ParseMAC(s string) (net.HardwareAddr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nfsroot: MAC address %q: write six bytes, such as b8:27:eb:00:00:01", s)
 	}
-	return mac, checkMAC(mac)
+	if err := checkMAC(mac); err != nil {
+		return nil, err
+	}
+	return mac, nil
 }
 
 func checkMAC(mac net.HardwareAddr) error {

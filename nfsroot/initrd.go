@@ -96,18 +96,21 @@ func systemdAutoconf(word string) (Autoconf, error) {
 
 // systemdMask reads a dotted netmask or a prefix length; an empty one is the
 // host alone.
-func systemdMask(field string) (int, error) {
+func systemdMask(field string) (length int, err error) {
 	if field == "" {
 		return 0, nil
 	}
-	if mask, err := netip.ParseAddr(field); err == nil && mask.Is4() {
-		return maskBits(mask)
-	}
-	length, err := strconv.ParseUint(field, 10, 8)
-	if err != nil {
+	if mask, parseErr := netip.ParseAddr(field); parseErr == nil && mask.Is4() {
+		length, err = maskBits(mask)
+	} else if n, parseErr := strconv.ParseUint(field, 10, 8); parseErr == nil {
+		length = int(n)
+	} else {
 		return 0, fmt.Errorf("%q is neither a netmask nor a prefix length", field)
 	}
-	return int(length), nil
+	if err == nil && length == 0 {
+		err = errors.New("a netmask of 0 bits makes every address a neighbour")
+	}
+	return length, err
 }
 
 // dracutDynamic are the ways to configure for which dracut wants no address.

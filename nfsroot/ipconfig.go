@@ -330,7 +330,7 @@ func maskBits(mask netip.Addr) (int, error) {
 func truncate(s string, limit int) string { return s[:min(len(s), limit)] }
 
 // Format writes the value of ip= for a dialect, without empty fields at its
-// end. Reading it again in that dialect gives an equal IPConfig. Everything
+// end. Reading it again in that dialect gives an equal IPConfig. IPv6, and all
 // that the dialect would not read as it is meant is an error, all at once.
 func (c IPConfig) Format(d Dialect) (string, error) {
 	errs := c.check(d)

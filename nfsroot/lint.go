@@ -152,8 +152,8 @@ func (l *linter) lintIP(p Param) IPConfig {
 
 // lintFields compares what is written with what is read.
 func (l *linter) lintFields(p Param, fields []string, c IPConfig) {
-	if len(fields) == 1 && !strings.Contains(p.Value, ".") {
-		return
+	if len(fields) == 1 && !c.Client.IsValid() {
+		return // autoconf alone
 	}
 	for i, field := range fields {
 		if i >= len(fieldNames) {
@@ -222,10 +222,19 @@ func (l *linter) lintMask(p Param, c IPConfig) {
 }
 
 func (l *linter) lintGateway(p Param, c IPConfig) {
-	network := netip.PrefixFrom(c.Client, c.Netmask()).Masked()
+	network := l.network(c)
 	if c.Gateway.IsValid() && !network.Contains(c.Gateway) {
-		l.add("gateway", p.Name, "%v is not on the client's network %v, and so the kernel ends with an error and without a default route: leave it empty or write one that is", c.Gateway, network)
+		l.add("gateway", p.Name, "%v is not on the client's network %v, and so there will be no default route; the kernel ends with an error: leave it empty or write one that is", c.Gateway, network)
 	}
+}
+
+// network returns what the dialect takes for the client's network.
+func (l *linter) network(c IPConfig) netip.Prefix {
+	bits := c.Netmask()
+	if c.Bits == 0 && l.dialect > Klibc {
+		bits = c.Client.BitLen()
+	}
+	return netip.PrefixFrom(c.Client, bits).Masked()
 }
 
 func (l *linter) lintAutoconf(p Param, fields []string, c IPConfig) {
@@ -333,7 +342,7 @@ func (l *linter) lintServer(p Param, r Root, ip IPConfig) {
 	case !static || l.dialect > Klibc && !server.IsValid():
 	case !server.IsValid():
 		l.add("server", p.Name, "neither it nor ip= names a server: the kernel would ask DHCP for it")
-	case !ip.Gateway.IsValid() && !netip.PrefixFrom(ip.Client, ip.Netmask()).Contains(server):
+	case !ip.Gateway.IsValid() && !l.network(ip).Contains(server):
 		l.add("server", p.Name, "the server %v is not on the client's network, and there is no gateway to it", server)
 	case server == ip.Client:
 		l.add("server", p.Name, "the server %v is the client itself", server)

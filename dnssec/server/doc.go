@@ -1,0 +1,31 @@
+// Package server answers from signed zones: an authoritative server small enough
+// to embed, so that a zone is seen working before any other server is touched.
+//
+//	var s server.Server
+//	s.Set(result.Zone)
+//	udp, err := net.ListenPacket("udp", "[::1]:5300")
+//	...
+//	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+//	...
+//	err = s.Serve(ctx, udp, tcp) // until ctx ends
+//
+// [Server] is also a handler of package dns. It answers positively, from
+// wildcards, and through CNAME and DNAME records of the zone, with NODATA and
+// NXDOMAIN, and refers to delegated zones, with signatures and proofs when asked
+// for (the DO bit). What does not fit comes back truncated. A zone is transferred
+// only to clients of the allow-list that sign their query with one of the listed
+// TSIG keys. [Server.Notify] tells secondaries of a new serial.
+//
+// Limits: answers of 1,232 octets over UDP, 128 TCP connections at a time, CNAME
+// chains of 8 records. A query of type ANY gets one set (RFC 8482 section 4.1).
+//
+// It does no recursion, no dynamic update, no incremental transfer: IXFR is
+// answered with the whole zone (RFC 1995 section 4). It needs no privileges but
+// those of its port.
+//
+// RFCs: 1034, 1995, 1996, 2308, 3225, 4035, 4592, 5155, 5936, 6672, 6891, 8482,
+// 8945, 9077.
+//
+// Until version 1 of the module, names here may change with notice in the
+// changelog.
+package server

@@ -1,0 +1,250 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/miekg/dns"
+)
+
+const (
+	// maxUDP is the longest answer over UDP, which goes through anywhere without
+	// fragments.
+	maxUDP = 1232
+	// maxTCP is how many TCP connections there are at a time.
+	maxTCP = 128
+	// drainTime is how long queries under way have when ctx ends.
+	drainTime = 3 * time.Second
+)
+
+// Server answers from zones. Its zero value has none, and refuses. Its fields are
+// set before it serves; its methods may be called at any time.
+type Server struct {
+	// TransferFrom is the addresses, and TransferKeys the names of TSIG keys, that
+	// may transfer zones. Both must fit; none of either is nobody.
+	TransferFrom []netip.Prefix
+	TransferKeys []string
+	// TSIG is secrets in base64 by the name of their key.
+	TSIG map[string]string
+	// Logger is told of transfers and failures. Nil is silent.
+	Logger *slog.Logger
+
+	mutex sync.RWMutex
+	zones map[zone.Name]*zone.Zone
+}
+
+// Set adds a zone, or puts it in the place of the zone of the same origin.
+func (s *Server) Set(z *zone.Zone) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.zones = maps.Clone(s.zones)
+	if s.zones == nil {
+		s.zones = map[zone.Name]*zone.Zone{}
+	}
+	s.zones[z.Origin] = z
+}
+
+// Remove takes away a zone.
+func (s *Server) Remove(origin zone.Name) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	delete(s.zones, origin)
+}
+
+// find returns the zone that a name is in: for DS records at a zone's origin the
+// zone above it, if that is here too (RFC 4035 section 3.1.4.1).
+func (s *Server) find(name zone.Name, t zone.Type) *zone.Zone {
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
+	var below *zone.Zone
+	for at := name; at != ""; at = at.Parent() {
+		z := s.zones[at]
+		switch {
+		case z == nil:
+		case at == name && t == zone.Type(dns.TypeDS):
+			below = z
+		default:
+			return z
+		}
+	}
+	return below
+}
+
+func (s *Server) logger() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
+}
+
+// Serve answers on both until ctx ends; then it finishes what is under way and
+// returns nil. It closes both.
+func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener) error {
+	secrets := map[string]string{}
+	for name, secret := range s.TSIG {
+		secrets[dns.CanonicalName(name)] = secret
+	}
+	servers := []*dns.Server{
+		{PacketConn: udp, Handler: s, TsigSecret: secrets, UDPSize: dns.DefaultMsgSize},
+		{Listener: &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP)}, Handler: s, TsigSecret: secrets},
+	}
+	failed := make(chan error, len(servers))
+	var started sync.WaitGroup
+	for _, one := range servers {
+		started.Add(1)
+		one.NotifyStartedFunc = sync.OnceFunc(started.Done)
+		go func() {
+			err := one.ActivateAndServe()
+			one.NotifyStartedFunc() // it may have failed before
+			failed <- err
+		}()
+	}
+	started.Wait()
+	var errs []error
+	left := len(servers)
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		left--
+		errs = append(errs, err)
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	for _, one := range servers {
+		_ = one.ShutdownContext(drain) // says so when it is not running, or connections were cut
+	}
+	for range left {
+		errs = append(errs, <-failed)
+	}
+	_, _ = udp.Close(), tcp.Close() // closed already but after a failure
+	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}
+
+// limitedListener has no more than so many connections open at a time.
+type limitedListener struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	l.slots <- struct{}{}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.slots
+		return nil, err
+	}
+	return &limitedConn{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+type limitedConn struct {
+	net.Conn
+	free func()
+}
+
+func (c *limitedConn) Close() error {
+	defer c.free()
+	return c.Conn.Close()
+}
+
+// ServeDNS answers one message.
+func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
+	if query.Response {
+		return
+	}
+	question, rcode := check(query)
+	if rcode != dns.RcodeSuccess {
+		s.write(w, query, refusal(query, rcode))
+		return
+	}
+	z := s.find(question.name, question.qtype)
+	switch {
+	case z == nil:
+		s.write(w, query, refusal(query, dns.RcodeRefused))
+	case question.qtype == zone.Type(dns.TypeAXFR), question.qtype == zone.Type(dns.TypeIXFR):
+		s.transfer(w, query, z, question)
+	default:
+		s.write(w, query, respond(z, query, question))
+	}
+}
+
+// question is what a query asks for.
+type question struct {
+	name   zone.Name
+	qtype  zone.Type
+	dnssec bool
+}
+
+// check returns the question of a query, or why there is no answer to it.
+func check(query *dns.Msg) (question, int) {
+	switch {
+	case query.Opcode != dns.OpcodeQuery:
+		return question{}, dns.RcodeNotImplemented
+	case len(query.Question) != 1:
+		return question{}, dns.RcodeFormatError
+	}
+	q := query.Question[0]
+	name, err := zone.ParseName(q.Name)
+	if err != nil {
+		return question{}, dns.RcodeFormatError
+	}
+	if q.Qclass != dns.ClassINET {
+		return question{}, dns.RcodeRefused
+	}
+	asked := question{name: name, qtype: zone.Type(q.Qtype)}
+	if opt := query.IsEdns0(); opt != nil {
+		if opt.Version() != 0 {
+			return question{}, dns.RcodeBadVers
+		}
+		asked.dnssec = opt.Do()
+	}
+	return asked, dns.RcodeSuccess
+}
+
+func refusal(query *dns.Msg, rcode int) *dns.Msg {
+	m := new(dns.Msg)
+	m.SetRcode(query, rcode)
+	return m
+}
+
+// write adds EDNS, truncates what is too long, and sends.
+func (s *Server) write(w dns.ResponseWriter, query, m *dns.Msg) {
+	size := dns.MaxMsgSize
+	_, overUDP := w.RemoteAddr().(*net.UDPAddr)
+	if overUDP {
+		size = dns.MinMsgSize
+	}
+	if opt := query.IsEdns0(); opt != nil {
+		if overUDP {
+			size = max(size, min(int(opt.UDPSize()), maxUDP))
+		}
+		m.SetEdns0(maxUDP, opt.Do())
+	}
+	if query.IsTsig() != nil && w.TsigStatus() == nil {
+		tsig := query.IsTsig()
+		m.SetTsig(tsig.Hdr.Name, tsig.Algorithm, 300, time.Now().Unix())
+	}
+	m.Compress = true
+	if m.Len() > size {
+		m.Truncated = true
+		m.Answer, m.Ns = nil, nil
+		m.Extra = slices.DeleteFunc(m.Extra, func(rr dns.RR) bool {
+			return rr.Header().Rrtype != dns.TypeOPT && rr.Header().Rrtype != dns.TypeTSIG
+		})
+	}
+	if err := w.WriteMsg(m); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
+		s.logger().Warn("answer not sent", "client", w.RemoteAddr(), "error", err)
+	}
+}

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
 	"github.com/berryrack/berryrack/dnssec/zone"
-	"github.com/berryrack/berryrack/examples/internal/cli"
 )
 
 // Job is what to sign, and how.
@@ -173,8 +171,8 @@ func (j *Job) keys(outcome *Outcome, generate func(keystore.Spec, time.Time) (ke
 	j.Signer.Keys = nil
 	for i := range outcome.Keys {
 		key := &outcome.Keys[i].Key
-		if j.CSK {
-			key.Use |= key.Use & dnssec.SignKeys / dnssec.SignKeys * dnssec.SignZone
+		if j.CSK && key.Use&dnssec.SignKeys != 0 {
+			key.Use |= dnssec.CSK
 		}
 		if j.CDS && key.Use&dnssec.SignKeys != 0 {
 			key.Use |= dnssec.InParent
@@ -215,10 +213,3 @@ func (o *Outcome) DS() []string {
 	return lines
 }
 
-// writeFile writes the zone beside its place, syncs and renames it.
-func writeFile(path string, z *zone.Zone) error {
-	return cli.ReplaceFile(path, 0o644, func(f *os.File) error {
-		_, err := z.WriteTo(f)
-		return err
-	})
-}

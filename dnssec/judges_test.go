@@ -36,6 +36,10 @@ func judge(t *testing.T, z *zone.Zone, skip ...string) {
 		"ldns-verify-zone": func() (string, error) { return run(t, "ldns-verify-zone", "-V1", file) },
 		"kzonesign":        func() (string, error) { return kzonesign(t, dir, z.Origin.String()) },
 	}
+	if len(skip) > 1 {
+		// It knows neither newer algorithms nor newer types, and stands in where the others fall out.
+		verdicts["validns"] = func() (string, error) { return run(t, "validns", "-z", z.Origin.String(), file) }
+	}
 	judges := 0
 	for program, verdict := range verdicts {
 		if contains(skip, program) {

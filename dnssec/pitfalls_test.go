@@ -1,6 +1,7 @@
 package dnssec_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -22,8 +23,9 @@ var pitfalls = []struct {
 	name, source string
 	zone         string // after the apex
 	denials      []dnssec.Denial
-	has, lacks   []string // in the signed zone
-	skip         []string // judges that do not cope
+	has, lacks   []string         // in the signed zone
+	skip         []string         // judges that do not cope
+	algorithm    dnssec.Algorithm // Ed25519 when zero
 }{
 	{
 		name: "asterisk that only begins a label", source: "miekg/dns 1.1.72: Labels of *foo",
@@ -43,7 +45,7 @@ var pitfalls = []struct {
 	{
 		name: "escaped capitals", source: `miekg/dns 1.1.72: \065b stays upper case on the wire`,
 		zone: "\\065b MX 1 \\077ail\n", denials: everywhere,
-		has: []string{"ab.example.\t3600\tIN\tMX\t1 mail.example."}, lacks: []string{"Ab", "Mail"},
+		has: []string{"ab.example.\t3600\tIN\tMX\t1 mail.example."}, lacks: []string{"Ab.example", "Mail.example"},
 	},
 	{
 		name: "TTLs of a set differ", source: "miekg/dns 1.1.72: Sign accepts mixed sets",
@@ -73,6 +75,7 @@ var pitfalls = []struct {
 			"\\001.z.example.\t300\tIN\tNSEC\t\\001!.z.example.", "\\001!.z.example.\t300\tIN\tNSEC\t\\200.z.example.",
 			"yljkjljk.a.example.\t300\tIN\tNSEC\tzabc.a.example.",
 		},
+		skip: []string{"kzonesign"}, // 3.2 does not read all of these escapes
 	},
 	{
 		name: "records of an earlier signing", source: "CoreDNS: input NSEC and ZONEMD kept",
@@ -97,7 +100,7 @@ var pitfalls = []struct {
 	{
 		name: "set that fits a message only compressed", source: "Knot DNS NEWS",
 		zone: manyRecords(), denials: everywhere,
-		has: []string{"big.example.\t3600\tIN\tRRSIG\tMX 15 2"},
+		has: []string{"RRSIG\tMX 8 4"}, algorithm: dnssec.RSASHA256, skip: []string{"kzonesign", "ldns-verify-zone"},
 	},
 	{
 		name: "octets beyond ASCII in TXT", source: "cascade#420: refused",
@@ -111,12 +114,12 @@ var pitfalls = []struct {
 	},
 	{
 		name: "case in RDATA", source: "RFC 6840 section 5.1: SRV, NAPTR and RP are lower case, SVCB and HINFO are not",
-		zone: "s SRV 1 2 3 Host\nn NAPTR 1 2 \"U\" \"S\" \"R\" Host\nr RP Host Host\nh HINFO \"Cpu\" \"Os\"\nv SVCB 1 Host\n", denials: everywhere,
-		has: []string{"SRV\t1 2 3 host.example.", `"U" "S" "R" host.example.`, "host.example. host.example.", `"Cpu" "Os"`, "1 Host.example."},
+		zone: "s SRV 1 2 3 Host\nn NAPTR 1 2 \"U\" \"S\" \"!X!y!\" Host\nr RP Host Host\nh HINFO \"Cpu\" \"Os\"\nv SVCB 1 Host\n", denials: everywhere,
+		has: []string{"SRV\t1 2 3 host.example.", `"U" "S" "!X!y!" host.example.`, "host.example. host.example.", `"Cpu" "Os"`, "1 Host.example."},
 	},
 	{
 		name: "empty non-terminals and opt-out", source: "jdnssec#2, dnsviz#64: only those above insecure delegations alone need no record",
-		zone: "a.insecure NS ns.example.net.\nb.both NS ns.example.net.\nc.both TXT x\nd.secure NS ns.example.net.\nd.secure DS 1 15 2 " + strings.Repeat("00", 32) + "\n",
+		zone:    "a.insecure NS ns.example.net.\nb.both NS ns.example.net.\nc.both TXT x\nd.secure NS ns.example.net.\nd.secure DS 1 15 2 " + strings.Repeat("00", 32) + "\n",
 		denials: everywhere,
 	},
 	{
@@ -131,11 +134,11 @@ var pitfalls = []struct {
 	},
 }
 
-// manyRecords is a set of more than 65,535 octets.
+// manyRecords is a set that has more than 65,535 octets with every owner in full.
 func manyRecords() string {
 	var b strings.Builder
-	for i := range 400 {
-		fmt.Fprintf(&b, "big MX %d m%d.%s.%s.%s\n", i, i, strings.Repeat("l", 60), strings.Repeat("o", 60), strings.Repeat("n", 60))
+	for i := range 1000 {
+		fmt.Fprintf(&b, "big.%s.%s MX %d m%d.%s\n", strings.Repeat("l", 60), strings.Repeat("o", 60), i, i, strings.Repeat("n", 25))
 	}
 	return b.String()
 }
@@ -146,7 +149,7 @@ func TestPitfalls(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", pitfall.name, denial), func(t *testing.T) {
 				t.Parallel()
 				z := parseZone(t, "example.", apex+pitfall.zone)
-				signed := signZone(t, dnssec.Signer{Keys: pair(t, dnssec.ED25519), Denial: denial}, z, nil, time.Now()).Zone
+				signed := signZone(t, dnssec.Signer{Keys: pair(t, cmp.Or(pitfall.algorithm, dnssec.ED25519)), Denial: denial}, z, nil, time.Now()).Zone
 				text := zoneText(t, signed)
 				for _, want := range pitfall.has {
 					require.Contains(t, text, want, pitfall.source)

@@ -20,6 +20,10 @@ func (a *assembler) checkNode(node *Node, first []*record) {
 			if n := set.Data.Len(); n > 1 {
 				a.errors.add(first[i].problem("%d records, at most one is allowed (RFC 2181 section 10.1, RFC 6672 section 2.4)", n))
 			}
+		case Type(dns.TypeNS):
+			if node.Name.IsWildcard() && !isApex {
+				a.warnings.add(first[i].problem("name servers of a wildcard: what they mean is undefined (RFC 4592 section 4.2)"))
+			}
 		case Type(dns.TypeSOA):
 			if n := set.Data.Len(); n > 1 {
 				a.errors.add(first[i].problem("%d SOA records, a zone has one", n))

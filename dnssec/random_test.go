@@ -21,8 +21,8 @@ func randomZone(r *rand.Rand) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "$TTL %d\n@ %d SOA ns host 1 7200 3600 604800 %d\n@ NS ns\nns A 192.0.2.1\n", r.IntN(5000), r.IntN(5000), r.IntN(5000))
 	for _, name := range names {
-		switch r.IntN(10) {
-		case 0:
+		switch choice := r.IntN(10); {
+		case choice == 0 && !strings.HasPrefix(name, "*"): // BIND loads no name servers of a wildcard
 			fmt.Fprintf(&b, "%s NS ns.%s\n", name, name)
 			if r.IntN(2) == 0 {
 				fmt.Fprintf(&b, "%s DS %d 15 2 %064x\n", name, r.IntN(1<<16), r.Uint64())
@@ -30,7 +30,7 @@ func randomZone(r *rand.Rand) string {
 			if r.IntN(2) == 0 && len(name) < 100 {
 				fmt.Fprintf(&b, "ns.%s AAAA 2001:db8::%x\nx.y.%s TXT occluded\n", name, r.IntN(1<<16), name)
 			}
-		case 1:
+		case choice == 1:
 			fmt.Fprintf(&b, "%s CNAME %s\n", name, names[r.IntN(len(names))])
 		default:
 			for range 1 + r.IntN(3) {
@@ -111,7 +111,7 @@ func TestRandomZones(t *testing.T) {
 			if err != nil {
 				t.Skipf("no zone: %v", err) // CNAME and other data, mostly
 			}
-			s := dnssec.Signer{Keys: pair(t, dnssec.ED25519), Denial: dnssec.Denial(seed % 3), ZONEMD: seed%2 == 0}
+			s := dnssec.Signer{Keys: pair(t, dnssec.ED25519), Denial: dnssec.Denial(seed % 3), ZONEMD: seed%3 == 0} // ldns 1.8.3 may not end with NSEC3 and ZONEMD
 			signed := signZone(t, s, z, nil, time.Now()).Zone
 			require.Empty(t, verify(t, signed, time.Now()), text)
 			again := parseZone(t, "example.", zoneText(t, signed))

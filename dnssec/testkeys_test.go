@@ -130,3 +130,6 @@ func modes() []mode {
 	}
 	return list
 }
+
+// exampleKey is a key for examples.
+func exampleKey() crypto.Signer { return ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) }

@@ -152,13 +152,12 @@ func (d Dir) read(name string) (Key, error) {
 		return key, err
 	}
 	defer f.Close()
-	rr, err := dns.ReadRR(io.LimitReader(f, 1<<16), name+".key")
-	if err != nil {
-		return key, err
-	}
+	parser := dns.NewZoneParser(io.LimitReader(f, 1<<16), ".", name+".key")
+	parser.SetDefaultTTL(0)
+	rr, _ := parser.Next()
 	record, ok := rr.(*dns.DNSKEY)
 	if !ok {
-		return key, errors.New(".key file has no DNSKEY record")
+		return key, errors.Join(errors.New(".key file has no DNSKEY record"), parser.Err())
 	}
 	if key.Origin, err = zone.ParseName(record.Hdr.Name); err != nil {
 		return key, err

@@ -22,7 +22,7 @@ const (
 )
 
 // ReadFile reads a zone from a master file. The names in its $INCLUDE lines are
-// relative to its directory. What is odd but no error comes back as warnings,
+// relative to its directory, and cannot leave it. What is odd but no error comes back as warnings,
 // also beside errors; err holds a [*Problem] for each error.
 func ReadFile(path string, origin Name) (z *Zone, warnings []*Problem, err error) {
 	text, err := os.ReadFile(path)
@@ -144,8 +144,6 @@ func (p *parser) parse(text []byte, line int) {
 		}
 		if err == nil {
 			err = p.entry(entries.tokens, entries.blank, entries.first)
-		} else {
-			entries.first = entries.line
 		}
 		var problem *Problem
 		switch {
@@ -211,7 +209,7 @@ func head(tokens []token) (ttl uint32, hasTTL bool, t Type, rest []token, err er
 			tokens = tokens[1:]
 			continue
 		}
-		if class, ok := dns.StringToClass[strings.ToUpper(string(word))]; ok && !hasClass && len(word) < 5 {
+		if class, ok := dns.StringToClass[strings.ToUpper(string(word))]; ok && !hasClass && class < dns.ClassNONE {
 			if class != dns.ClassINET {
 				return 0, false, 0, nil, fmt.Errorf("class %s is not IN", word)
 			}

@@ -129,6 +129,9 @@ func fieldLen(field byte, rdata []byte) (int, error) {
 			return 0, errShortRDATA
 		}
 		length = 1 + int(rdata[0])
+		if field == 'H' && length == 1 {
+			return 0, errors.New("hash is empty (RFC 5155 section 3.2)")
+		}
 	case 'S':
 		return len(rdata), checkStrings(rdata)
 	case 'm':

@@ -469,6 +469,9 @@ func appendField(dst []byte, field byte, value []byte) []byte {
 		}
 		return dst
 	case 'c':
+		if len(value) == 1 {
+			return append(dst, `""`...)
+		}
 		return appendEscaped(dst, value[1:])
 	case 'm':
 		for i, t := range BitmapTypes(value) {

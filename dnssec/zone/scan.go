@@ -36,7 +36,7 @@ type scanner struct {
 // next reads the next entry, and reports false at the end. After an error it
 // goes on with the line that follows.
 func (s *scanner) next() (bool, error) {
-	s.tokens, s.blank = s.tokens[:0], false
+	s.tokens, s.blank, s.first = s.tokens[:0], false, s.line
 	depth := 0
 	for s.at < len(s.text) {
 		switch c := s.text[s.at]; c {
@@ -47,7 +47,7 @@ func (s *scanner) next() (bool, error) {
 				if len(s.tokens) > 0 {
 					return true, nil
 				}
-				s.blank = false
+				s.blank, s.first = false, s.line
 			}
 		case ' ', '\t', '\r':
 			if len(s.tokens) == 0 && depth == 0 && (s.at == 0 || s.text[s.at-1] == '\n') {

@@ -48,7 +48,7 @@ type Outcome struct {
 func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	begin := time.Now()
 	source, previous, err := j.read()
-	if err != nil {
+	if err := errors.Join(err, j.checkTimes()); err != nil {
 		return nil, err
 	}
 	outcome := &Outcome{Read: time.Since(begin)}
@@ -77,9 +77,22 @@ func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	return outcome, nil
 }
 
+// checkTimes finds what cannot be before keys are made.
+func (j *Job) checkTimes() error {
+	inception, expiry := j.Signer.Inception, j.Signer.Expiry
+	switch {
+	case !expiry.IsZero() && !expiry.After(j.Now):
+		return fmt.Errorf("expiry %s has passed", expiry.UTC().Format(time.RFC3339))
+	case !expiry.IsZero() && !expiry.After(inception):
+		return fmt.Errorf("expiry %s is not after the inception %s", expiry.UTC().Format(time.RFC3339), inception.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // Plan says, as commands, what Run would do, having read what Run reads.
 func (j *Job) Plan() ([]string, error) {
-	if _, _, err := j.read(); err != nil {
+	_, _, err := j.read()
+	if err := errors.Join(err, j.checkTimes()); err != nil {
 		return nil, err
 	}
 	var steps []string
@@ -212,4 +225,3 @@ func (o *Outcome) DS() []string {
 	slices.Sort(lines)
 	return lines
 }
-

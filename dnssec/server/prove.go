@@ -89,6 +89,9 @@ func (r *response) proveNoDS(name zone.Name) {
 
 // addNSEC adds the NSEC set of the name, or the one that spans it.
 func (r *response) addNSEC(name zone.Name) {
+	if r.zone.Apex().Set(typeNSEC) == nil {
+		return // the zone is not signed
+	}
 	i, found := r.zone.Names.Search(name)
 	if !found {
 		i--

@@ -127,13 +127,8 @@ type Key struct {
 	Use    Use
 }
 
-// records of the apex that keys make.
-func (k Key) cds(origin zone.Name) []byte { return k.DS(origin, SHA256) }
-
 const (
-	typeA          = zone.Type(dns.TypeA)
 	typeNS         = zone.Type(dns.TypeNS)
-	typeCNAME      = zone.Type(dns.TypeCNAME)
 	typeSOA        = zone.Type(dns.TypeSOA)
 	typeDNAME      = zone.Type(dns.TypeDNAME)
 	typeDS         = zone.Type(dns.TypeDS)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
@@ -26,7 +27,7 @@ func (r *run) deny() error {
 
 // types lists what the bitmap of a name has: at a zone cut what belongs to the
 // parent, and NS (RFC 4034 section 4.1.2, RFC 5155 section 7.1).
-func (r *run) types(dst []zone.Type, i int, denial ...zone.Type) []zone.Type {
+func (r *run) types(dst []wire.Type, i int, denial ...wire.Type) []wire.Type {
 	dst = append(dst[:0], denial...)
 	signed := len(denial) > 0
 	for j := range r.names[i].Sets {
@@ -50,13 +51,13 @@ func (r *run) denyByNSEC() {
 	ttl := r.source.NegativeTTL()
 	w := worker{run: r}
 	next := r.origin
-	var types []zone.Type
+	var types []wire.Type
 	for i := len(r.names) - 1; i >= 0; i-- {
 		if r.kinds[i] == occluded {
 			continue
 		}
 		types = r.types(types, i, typeNSEC)
-		w.message = zone.AppendBitmap(append(append(w.message[:0], 0, 0), next...), types)
+		w.message = wire.AppendBitmap(append(append(w.message[:0], 0, 0), next...), types)
 		length := len(w.message) - 2
 		w.message[0], w.message[1] = byte(length>>8), byte(length)
 		set := zone.RRset{Type: typeNSEC, TTL: ttl, Data: append(w.take(len(w.message)), w.message...)}
@@ -75,7 +76,7 @@ func insertSet(sets []zone.RRset, set zone.RRset) []zone.RRset {
 type hashedName struct {
 	hash   [sha1.Size]byte
 	bitmap []byte
-	owner  zone.Name
+	owner  wire.Name
 }
 
 // denyByNSEC3 makes the NSEC3 records (RFC 5155 section 7.1).
@@ -96,9 +97,9 @@ func (r *run) denyByNSEC3() error {
 			return fmt.Errorf("%s and %s have the same NSEC3 hash: use NSEC (RFC 5155 section 7.1)", this.owner, next.owner)
 		}
 		rdata := append([]byte{1, flags, 0, 0, 0, sha1.Size}, next.hash[:]...)
-		sets[i] = zone.RRset{Type: typeNSEC3, TTL: ttl, Data: zone.RDATA(w.take(2 + len(rdata) + len(this.bitmap))).Append(append(rdata, this.bitmap...))}
+		sets[i] = zone.RRset{Type: typeNSEC3, TTL: ttl, Data: wire.RDATA(w.take(2 + len(rdata) + len(this.bitmap))).Append(append(rdata, this.bitmap...))}
 		label := base32Hex.AppendEncode([]byte{hashLabel}, this.hash[:])
-		owner := zone.Name(bytes.ToLower(label)) + r.origin
+		owner := wire.Name(bytes.ToLower(label)) + r.origin
 		r.hashed[i] = zone.MakeNode(owner, sets[i:i+1:i+1])
 	}
 	return nil
@@ -110,8 +111,8 @@ func (r *run) denyByNSEC3() error {
 func (r *run) hashedNames() []hashedName {
 	list := make([]hashedName, 0, len(r.names)+len(r.names)/8)
 	w := worker{run: r}
-	var types []zone.Type
-	var last zone.Name
+	var types []wire.Type
+	var last wire.Name
 	for i := range r.names {
 		node := &r.names[i]
 		if r.kinds[i] == occluded || r.Denial == NSEC3OptOut && r.kinds[i] == delegation && node.Set(typeDS) == nil {
@@ -122,7 +123,7 @@ func (r *run) hashedNames() []hashedName {
 			list = append(list, hashedName{hash: sha1.Sum([]byte(above)), owner: above})
 		}
 		types = r.types(types, i)
-		w.message = zone.AppendBitmap(w.message[:0], types)
+		w.message = wire.AppendBitmap(w.message[:0], types)
 		list = append(list, hashedName{
 			hash: sha1.Sum([]byte(node.Name)), owner: node.Name,
 			bitmap: append(w.take(len(w.message)), w.message...),

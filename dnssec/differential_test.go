@@ -9,6 +9,7 @@ import (
 
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/miekg/dns"
@@ -117,7 +118,7 @@ func TestLDNS(t *testing.T) {
 			require.NoError(t, err, output)
 			z, _, err := zone.ReadFile(out, parseName(t, "example."))
 			require.NoError(t, err)
-			require.NotNil(t, z.Apex().Set(zone.Type(dns.TypeZONEMD)))
+			require.NotNil(t, z.Apex().Set(wire.Type(dns.TypeZONEMD)))
 			require.Empty(t, verify(t, z, time.Now()), read(t, out))
 		}
 	}

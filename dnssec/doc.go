@@ -22,8 +22,9 @@
 // [Verify] checks a signed zone, whoever signed it, and shares no decision with
 // the signer.
 //
-// Package dnssec/zone reads and writes zones, dnssec/keystore keeps keys, and
-// dnssec/server answers from signed zones.
+// Package dnssec/zone reads and writes zones, on dnssec/wire, the canonical form of
+// names and RDATA; dnssec/keystore keeps keys, and dnssec/server answers from
+// signed zones.
 //
 // It needs no privileges and no servers. All zones are in memory: a name with two
 // addresses takes about one kilobyte once signed. It does not decide when keys

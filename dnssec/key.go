@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 )
 
@@ -82,7 +82,7 @@ const (
 
 // DS returns the RDATA of the DS record (RFC 4034 section 5.1) of the key, and of
 // its CDS record.
-func (k PublicKey) DS(owner zone.Name, digest DigestType) []byte {
+func (k PublicKey) DS(owner wire.Name, digest DigestType) []byte {
 	rdata := binary.BigEndian.AppendUint16(nil, k.Tag())
 	rdata = append(rdata, byte(k.Algorithm), byte(digest))
 	message := append([]byte(owner), k.RDATA()...)
@@ -128,16 +128,16 @@ type Key struct {
 }
 
 const (
-	typeNS         = zone.Type(dns.TypeNS)
-	typeSOA        = zone.Type(dns.TypeSOA)
-	typeDNAME      = zone.Type(dns.TypeDNAME)
-	typeDS         = zone.Type(dns.TypeDS)
-	typeRRSIG      = zone.Type(dns.TypeRRSIG)
-	typeNSEC       = zone.Type(dns.TypeNSEC)
-	typeDNSKEY     = zone.Type(dns.TypeDNSKEY)
-	typeNSEC3      = zone.Type(dns.TypeNSEC3)
-	typeNSEC3PARAM = zone.Type(dns.TypeNSEC3PARAM)
-	typeCDS        = zone.Type(dns.TypeCDS)
-	typeCDNSKEY    = zone.Type(dns.TypeCDNSKEY)
-	typeZONEMD     = zone.Type(dns.TypeZONEMD)
+	typeNS         = wire.Type(dns.TypeNS)
+	typeSOA        = wire.Type(dns.TypeSOA)
+	typeDNAME      = wire.Type(dns.TypeDNAME)
+	typeDS         = wire.Type(dns.TypeDS)
+	typeRRSIG      = wire.Type(dns.TypeRRSIG)
+	typeNSEC       = wire.Type(dns.TypeNSEC)
+	typeDNSKEY     = wire.Type(dns.TypeDNSKEY)
+	typeNSEC3      = wire.Type(dns.TypeNSEC3)
+	typeNSEC3PARAM = wire.Type(dns.TypeNSEC3PARAM)
+	typeCDS        = wire.Type(dns.TypeCDS)
+	typeCDNSKEY    = wire.Type(dns.TypeCDNSKEY)
+	typeZONEMD     = wire.Type(dns.TypeZONEMD)
 )

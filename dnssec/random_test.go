@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/stretchr/testify/require"
 )
@@ -53,7 +54,7 @@ func randomNames(r *rand.Rand, count int) []string {
 		if len(names) > 0 && r.IntN(2) == 0 {
 			name = randomLabel(r) + "." + names[r.IntN(len(names))]
 		}
-		parsed, err := zone.ParseName(name + ".example.")
+		parsed, err := wire.ParseName(name + ".example.")
 		if err != nil || len(parsed) > 240 && r.IntN(4) > 0 || seen[parsed.String()] {
 			continue
 		}

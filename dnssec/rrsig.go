@@ -13,18 +13,18 @@ import (
 	"io"
 	"math/big"
 
-	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/berryrack/berryrack/dnssec/wire"
 )
 
 // rrsig is the fields of an RRSIG record (RFC 4034 section 3.1).
 type rrsig struct {
-	covered               zone.Type
+	covered               wire.Type
 	algorithm             Algorithm
 	labels                uint8
 	ttl                   uint32
 	expiration, inception uint32
 	tag                   uint16
-	signer                zone.Name
+	signer                wire.Name
 	signature             []byte
 }
 
@@ -39,14 +39,14 @@ func parseRRSIG(rdata []byte) rrsig {
 	}
 	end++
 	return rrsig{
-		covered:    zone.Type(binary.BigEndian.Uint16(rdata)),
+		covered:    wire.Type(binary.BigEndian.Uint16(rdata)),
 		algorithm:  Algorithm(rdata[2]),
 		labels:     rdata[3],
 		ttl:        binary.BigEndian.Uint32(rdata[4:]),
 		expiration: binary.BigEndian.Uint32(rdata[8:]),
 		inception:  binary.BigEndian.Uint32(rdata[12:]),
 		tag:        binary.BigEndian.Uint16(rdata[16:]),
-		signer:     zone.Name(rdata[rrsigFixed:end]),
+		signer:     wire.Name(rdata[rrsigFixed:end]),
 		signature:  rdata[end:],
 	}
 }
@@ -65,7 +65,7 @@ func (r *rrsig) appendHead(dst []byte) []byte {
 
 // appendRecords appends the records of a set as the signed message has them (RFC
 // 4034 section 3.1.8.1): data is in canonical form and order.
-func appendRecords(dst []byte, owner zone.Name, t zone.Type, ttl uint32, data zone.RDATA) []byte {
+func appendRecords(dst []byte, owner wire.Name, t wire.Type, ttl uint32, data wire.RDATA) []byte {
 	for rdata := range data.All() {
 		dst = append(dst, owner...)
 		dst = binary.BigEndian.AppendUint16(dst, uint16(t))
@@ -79,7 +79,7 @@ func appendRecords(dst []byte, owner zone.Name, t zone.Type, ttl uint32, data zo
 
 // signatureLabels counts the labels as signatures do: a leading asterisk and the
 // root are not counted (RFC 4034 section 3.1.3).
-func signatureLabels(owner zone.Name) uint8 {
+func signatureLabels(owner wire.Name) uint8 {
 	labels := owner.Labels()
 	if owner.IsWildcard() {
 		labels--

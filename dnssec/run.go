@@ -12,13 +12,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
 // run is the making of one signed zone.
 type run struct {
 	*config
-	origin   zone.Name
+	origin   wire.Name
 	source   *zone.Zone
 	previous *zone.Zone
 
@@ -69,11 +70,11 @@ func newRun(c *config, z, previous *zone.Zone) *run {
 func compareSets(a, b zone.RRset) int { return int(a.Type) - int(b.Type) }
 
 // apexTypes is the sets of the apex that the signer may make.
-var apexTypes = []zone.Type{typeDNSKEY, typeCDS, typeCDNSKEY, typeNSEC3PARAM, typeZONEMD}
+var apexTypes = []wire.Type{typeDNSKEY, typeCDS, typeCDNSKEY, typeNSEC3PARAM, typeZONEMD}
 
 // replaces reports whether the signer makes the set of the apex, so that the
 // zone's own is dropped.
-func (r *run) replaces(t zone.Type) bool {
+func (r *run) replaces(t wire.Type) bool {
 	switch t {
 	case typeDNSKEY, typeNSEC3PARAM, typeZONEMD:
 		return true
@@ -85,7 +86,7 @@ func (r *run) replaces(t zone.Type) bool {
 
 // apexSets makes the sets of the apex that keys and settings ask for.
 func (r *run) apexSets() []zone.RRset {
-	var keys, cds, cdnskey zone.RDATA
+	var keys, cds, cdnskey wire.RDATA
 	for _, key := range r.keys {
 		if key.Use&Publish != 0 {
 			keys = keys.Append(key.RDATA())
@@ -103,10 +104,10 @@ func (r *run) apexSets() []zone.RRset {
 	}
 	if r.Denial != NSEC {
 		// SHA-1, no flags, no iterations, no salt (RFC 5155 section 4, RFC 9276 section 3.1).
-		sets = append(sets, zone.RRset{Type: typeNSEC3PARAM, TTL: 0, Data: zone.RDATA(nil).Append([]byte{1, 0, 0, 0, 0})})
+		sets = append(sets, zone.RRset{Type: typeNSEC3PARAM, TTL: 0, Data: wire.RDATA(nil).Append([]byte{1, 0, 0, 0, 0})})
 	}
 	if r.ZONEMD {
-		sets = append(sets, zone.RRset{Type: typeZONEMD, TTL: r.source.Apex().Set(typeSOA).TTL, Data: zone.RDATA(nil).Append(zonemdRDATA(0, nil))})
+		sets = append(sets, zone.RRset{Type: typeZONEMD, TTL: r.source.Apex().Set(typeSOA).TTL, Data: wire.RDATA(nil).Append(zonemdRDATA(0, nil))})
 	}
 	return sets
 }
@@ -126,7 +127,7 @@ func (r *run) warnKeys() {
 	}
 }
 
-func (r *run) warn(t zone.Type, format string, args ...any) {
+func (r *run) warn(t wire.Type, format string, args ...any) {
 	r.result.Warnings = append(r.result.Warnings, &zone.Problem{Owner: r.origin, Type: t, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -162,7 +163,7 @@ func classify(names []zone.Node) []kind {
 
 // signs reports whether the zone signs the set: not what is below a cut, and of
 // a cut only the sets that belong to the parent (RFC 4035 section 2.2).
-func (k kind) signs(t zone.Type) bool {
+func (k kind) signs(t wire.Type) bool {
 	return k == authoritative || k == delegation && (t == typeDS || t == typeNSEC)
 }
 
@@ -308,7 +309,7 @@ func (w *worker) node(node *zone.Node, kind kind, old *zone.Node) {
 }
 
 // oldSet returns the set of a type, which is the i-th when nothing changed.
-func oldSet(old *zone.Node, i int, t zone.Type) *zone.RRset {
+func oldSet(old *zone.Node, i int, t wire.Type) *zone.RRset {
 	if old == nil {
 		return nil
 	}
@@ -322,7 +323,7 @@ func sameSet(a, b *zone.RRset) bool { return a.TTL == b.TTL && bytes.Equal(a.Dat
 
 // signersOf returns the keys that sign sets of a type. Those of the keys
 // themselves are signed by keys that the parent knows (RFC 7344 section 4.1).
-func (c *config) signersOf(t zone.Type) []*signingKey {
+func (c *config) signersOf(t wire.Type) []*signingKey {
 	switch t {
 	case typeDNSKEY, typeCDS, typeCDNSKEY:
 		return c.keysKeys
@@ -332,12 +333,12 @@ func (c *config) signersOf(t zone.Type) []*signingKey {
 
 // sign gives the set its signatures: those of the old set that still hold, and
 // new ones.
-func (w *worker) sign(owner zone.Name, set, old *zone.RRset) {
+func (w *worker) sign(owner wire.Name, set, old *zone.RRset) {
 	keys := w.signersOf(set.Type)
 	if old != nil && !sameSet(set, old) {
 		old = nil
 	}
-	signatures := zone.RDATA(w.take(len(keys) * w.signatureRoom()))
+	signatures := wire.RDATA(w.take(len(keys) * w.signatureRoom()))
 	for _, key := range keys {
 		if rdata := w.reusable(owner, set, old, key); rdata != nil {
 			signatures = signatures.Append(rdata)
@@ -364,7 +365,7 @@ func (w *worker) sign(owner zone.Name, set, old *zone.RRset) {
 
 // reusable returns the key's signature of the old set, which is the same set, if
 // it is still good: not due, or, when the key is offline, not at its end.
-func (w *worker) reusable(owner zone.Name, set, old *zone.RRset, key *signingKey) []byte {
+func (w *worker) reusable(owner wire.Name, set, old *zone.RRset, key *signingKey) []byte {
 	if old == nil {
 		return nil
 	}
@@ -397,7 +398,7 @@ func (w *worker) reusable(owner zone.Name, set, old *zone.RRset, key *signingKey
 var errOffline = errors.New("its private half is not here, and the previous zone has no signature of it that fits and is valid")
 
 // append makes a signature.
-func (w *worker) append(dst zone.RDATA, owner zone.Name, set *zone.RRset, key *signingKey) (zone.RDATA, error) {
+func (w *worker) append(dst wire.RDATA, owner wire.Name, set *zone.RRset, key *signingKey) (wire.RDATA, error) {
 	if key.Signer == nil {
 		return dst, errOffline
 	}
@@ -421,7 +422,7 @@ func (w *worker) append(dst zone.RDATA, owner zone.Name, set *zone.RRset, key *s
 
 // share32 is how many seconds sooner than others the signature of a set ends.
 // Sets that are signed by the keys' keys, or with every change, end last.
-func (c *config) share32(owner zone.Name, t zone.Type) uint32 {
+func (c *config) share32(owner wire.Name, t wire.Type) uint32 {
 	switch t {
 	case typeDNSKEY, typeCDS, typeCDNSKEY, typeSOA, typeZONEMD:
 		return 0
@@ -465,7 +466,7 @@ func (r *run) finishWith(z *zone.Zone) (*Result, error) {
 		return nil, err
 	}
 	if digest := apex.Set(typeZONEMD); digest != nil {
-		digest.Data = zone.RDATA(nil).Append(zonemdRDATA(r.result.Serial, zonemdDigest(z, zonemdSHA384)))
+		digest.Data = wire.RDATA(nil).Append(zonemdRDATA(r.result.Serial, zonemdDigest(z, zonemdSHA384)))
 		if err := r.signApex(z, digest); err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
@@ -42,7 +43,7 @@ func (r *run) setSerial(soa *zone.RRset) {
 	r.result.Serial = serial
 	rdata := bytes.Clone(soa.Data.First())
 	binary.BigEndian.PutUint32(rdata[len(rdata)-20:], serial)
-	soa.Data = zone.RDATA(nil).Append(rdata)
+	soa.Data = wire.RDATA(nil).Append(rdata)
 	if r.Serial == KeepSerial && old != nil && serial == r.previous.SOA().Serial && (r.changed || !sameSet(soa, old)) {
 		r.warn(typeSOA, "the zone changed, but keeps its serial %d: secondaries will not fetch it", serial)
 	}

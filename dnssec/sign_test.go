@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/stretchr/testify/require"
 )
@@ -172,7 +173,7 @@ func TestVerifyNSEC3Vectors(t *testing.T) {
 }
 
 func ExampleSigner_Sign() {
-	origin, _ := zone.ParseName("example.org")
+	origin, _ := wire.ParseName("example.org")
 	z, _, err := zone.Parse([]byte(`
 $TTL 3600
 @    SOA   ns hostmaster 2026112301 7200 3600 604800 300
@@ -198,7 +199,7 @@ ns   AAAA  2001:db8::1
 }
 
 func ExampleVerify() {
-	origin, _ := zone.ParseName("example.org")
+	origin, _ := wire.ParseName("example.org")
 	z, _, err := zone.Parse([]byte("@ 60 SOA ns host 1 7200 3600 604800 300\n@ 60 NS ns.example.net.\n"), "example.org.zone", origin)
 	if err != nil {
 		fmt.Println(err)

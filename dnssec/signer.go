@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
@@ -112,7 +113,7 @@ type signingKey struct {
 }
 
 // configure checks the signer and fills in its defaults.
-func (s *Signer) configure(origin zone.Name, now time.Time) (*config, error) {
+func (s *Signer) configure(origin wire.Name, now time.Time) (*config, error) {
 	c := &config{Signer: *s, now: now}
 	errs := []error{c.setTimes(), c.setKeys(), c.checkAlgorithms()}
 	if s.Denial > NSEC3OptOut {

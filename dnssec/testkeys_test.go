@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/stretchr/testify/require"
 )
@@ -76,9 +77,9 @@ func csk(t testing.TB, algorithm dnssec.Algorithm) []dnssec.Key {
 	return []dnssec.Key{makeKey(t, algorithm, dnssec.CSK, "csk")}
 }
 
-func parseName(t testing.TB, text string) zone.Name {
+func parseName(t testing.TB, text string) wire.Name {
 	t.Helper()
-	name, err := zone.ParseName(text)
+	name, err := wire.ParseName(text)
 	require.NoError(t, err)
 	return name
 }

@@ -11,14 +11,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
 // Finding is what is wrong with a signed zone.
 type Finding struct {
-	Owner zone.Name
+	Owner wire.Name
 	// Type is 0 when the finding is about no single set.
-	Type   zone.Type
+	Type   wire.Type
 	Reason string
 }
 
@@ -37,7 +38,7 @@ func (f Finding) String() string {
 // order; none means that a validating resolver that trusts a DS record of the
 // zone gets every answer. The error is ctx's.
 func Verify(ctx context.Context, z *zone.Zone, now time.Time) ([]Finding, error) {
-	v := &verifier{zone: z, now: now, cuts: map[zone.Name]bool{}, redirects: map[zone.Name]bool{}}
+	v := &verifier{zone: z, now: now, cuts: map[wire.Name]bool{}, redirects: map[wire.Name]bool{}}
 	v.survey()
 	v.readKeys()
 	if err := v.checkSets(ctx); err != nil {
@@ -55,8 +56,8 @@ func Verify(ctx context.Context, z *zone.Zone, now time.Time) ([]Finding, error)
 type verifier struct {
 	zone      *zone.Zone
 	now       time.Time
-	cuts      map[zone.Name]bool // own NS records, the origin not
-	redirects map[zone.Name]bool // own a DNAME record
+	cuts      map[wire.Name]bool // own NS records, the origin not
+	redirects map[wire.Name]bool // own a DNAME record
 	keys      []verifyKey
 
 	mutex    sync.Mutex
@@ -69,7 +70,7 @@ type verifyKey struct {
 	crypto crypto.PublicKey
 }
 
-func (v *verifier) find(owner zone.Name, t zone.Type, format string, args ...any) {
+func (v *verifier) find(owner wire.Name, t wire.Type, format string, args ...any) {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	v.findings = append(v.findings, Finding{Owner: owner, Type: t, Reason: fmt.Sprintf(format, args...)})
@@ -88,7 +89,7 @@ func (v *verifier) survey() {
 
 // hidden reports whether the zone does not answer for a name: because there is a
 // zone cut or a DNAME above it.
-func (v *verifier) hidden(name zone.Name) bool {
+func (v *verifier) hidden(name wire.Name) bool {
 	for name != v.zone.Origin {
 		name = name.Parent()
 		if v.cuts[name] || v.redirects[name] {
@@ -99,7 +100,7 @@ func (v *verifier) hidden(name zone.Name) bool {
 }
 
 // wantsSignature reports whether a set of a name is the zone's to sign.
-func (v *verifier) wantsSignature(name zone.Name, t zone.Type) bool {
+func (v *verifier) wantsSignature(name wire.Name, t wire.Type) bool {
 	if v.hidden(name) {
 		return false
 	}
@@ -156,7 +157,7 @@ func (v *verifier) checkSets(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (v *verifier) checkSet(owner zone.Name, set *zone.RRset) {
+func (v *verifier) checkSet(owner wire.Name, set *zone.RRset) {
 	if len(set.Data) == 0 {
 		v.find(owner, set.Type, "a signature covers records that are not there")
 		return
@@ -185,7 +186,7 @@ func (v *verifier) checkSet(owner zone.Name, set *zone.RRset) {
 }
 
 // checkSignature checks a signature as a validator does (RFC 4035 section 5.3.1).
-func (v *verifier) checkSignature(owner zone.Name, set *zone.RRset, r *rrsig) error {
+func (v *verifier) checkSignature(owner wire.Name, set *zone.RRset, r *rrsig) error {
 	labels := owner.Labels()
 	if len(owner) > 2 && owner[0] == 1 && owner[1] == '*' {
 		labels--

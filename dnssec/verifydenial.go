@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
@@ -26,8 +27,8 @@ func (v *verifier) checkDenial() {
 }
 
 // wantedTypes is what a bitmap must have of a name.
-func (v *verifier) wantedTypes(node *zone.Node, nsec bool) []zone.Type {
-	types := map[zone.Type]bool{}
+func (v *verifier) wantedTypes(node *zone.Node, nsec bool) []wire.Type {
+	types := map[wire.Type]bool{}
 	for i := range node.Sets {
 		t := node.Sets[i].Type
 		if len(node.Sets[i].Data) == 0 || t == typeNSEC && !nsec {
@@ -40,7 +41,7 @@ func (v *verifier) wantedTypes(node *zone.Node, nsec bool) []zone.Type {
 			types[t] = true
 		}
 	}
-	var list []zone.Type
+	var list []wire.Type
 	for t := range types {
 		list = append(list, t)
 	}
@@ -48,8 +49,8 @@ func (v *verifier) wantedTypes(node *zone.Node, nsec bool) []zone.Type {
 	return list
 }
 
-func (v *verifier) checkBitmap(owner zone.Name, t zone.Type, bitmap []byte, want []zone.Type) {
-	if have := zone.BitmapTypes(bitmap); !slices.Equal(have, want) {
+func (v *verifier) checkBitmap(owner wire.Name, t wire.Type, bitmap []byte, want []wire.Type) {
+	if have := wire.BitmapTypes(bitmap); !slices.Equal(have, want) {
 		v.find(owner, t, "has the types %v, the name %v", have, want)
 	}
 }
@@ -58,7 +59,7 @@ func (v *verifier) checkBitmap(owner zone.Name, t zone.Type, bitmap []byte, want
 // forward, comes back to the apex, and has met as many names as the zone answers
 // for.
 func (v *verifier) checkNSEC() {
-	want := map[zone.Name]*zone.Node{}
+	want := map[wire.Name]*zone.Node{}
 	for _, node := range v.zone.Names.All() {
 		set := node.Set(typeNSEC)
 		if v.hidden(node.Name) {
@@ -106,14 +107,14 @@ func (v *verifier) checkNSEC() {
 }
 
 // splitNSEC returns the next name and the bitmap of a well-formed NSEC record.
-func splitNSEC(rdata []byte) (next zone.Name, bitmap []byte) {
-	next, bitmap, _ = zone.NameFromWire(rdata)
+func splitNSEC(rdata []byte) (next wire.Name, bitmap []byte) {
+	next, bitmap, _ = wire.NameFromWire(rdata)
 	return next, bitmap
 }
 
 // hashedSet is an NSEC3 record by what it says.
 type hashedSet struct {
-	owner  zone.Name
+	owner  wire.Name
 	flags  byte
 	next   string
 	bitmap []byte
@@ -146,7 +147,7 @@ func (v *verifier) checkNSEC3(params []byte) {
 			continue
 		}
 		record.used = true
-		var want []zone.Type
+		var want []wire.Type
 		if name.node != nil {
 			want = v.wantedTypes(name.node, false)
 		}
@@ -213,14 +214,14 @@ func coveredByOptOut(chain map[string]*hashedSet, hashes []string, hash string) 
 
 // coveredName is a name that has an NSEC3 record, or may have one.
 type coveredName struct {
-	name     zone.Name
+	name     wire.Name
 	node     *zone.Node // nil for an empty non-terminal
 	optional bool       // when opted out: an insecure delegation, or above these alone
 }
 
 func (v *verifier) coveredNames() []coveredName {
 	var list []coveredName
-	empty := map[zone.Name]bool{} // whether optional
+	empty := map[wire.Name]bool{} // whether optional
 	for _, node := range v.zone.Names.All() {
 		if v.hidden(node.Name) {
 			continue
@@ -243,7 +244,7 @@ func (v *verifier) coveredNames() []coveredName {
 }
 
 // nsec3Hash hashes a name (RFC 5155 section 5).
-func nsec3Hash(name zone.Name, iterations int, salt []byte) []byte {
+func nsec3Hash(name wire.Name, iterations int, salt []byte) []byte {
 	hash := sha1.Sum(append([]byte(name), salt...))
 	for range iterations {
 		hash = sha1.Sum(append(hash[:], salt...))

@@ -6,6 +6,7 @@ import (
 	"hash"
 	"slices"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
@@ -93,7 +94,7 @@ func (d *zoneDigest) node(node, hashed *zone.Node) {
 }
 
 // signatures adds the RRSIG set of the name, whose order is that of what it covers.
-func (d *zoneDigest) signatures(owner zone.Name) {
+func (d *zoneDigest) signatures(owner wire.Name) {
 	for _, set := range d.sets {
 		d.buf = appendRecords(d.buf, owner, typeRRSIG, set.TTL, set.Signatures)
 	}

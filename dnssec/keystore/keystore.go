@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
-	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 )
 
@@ -63,7 +63,7 @@ func (t *Timing) list() []namedTime {
 // Key is a key and what its files say of it.
 type Key struct {
 	dnssec.Key
-	Origin zone.Name
+	Origin wire.Name
 	// TTL is that of the record in the .key file, 0 when it has none.
 	TTL    uint32
 	Timing Timing
@@ -77,7 +77,7 @@ type StateLine struct{ Name, Value string }
 
 // Spec is what key to make.
 type Spec struct {
-	Origin    zone.Name
+	Origin    wire.Name
 	Algorithm dnssec.Algorithm
 	// Use has the SEP flag set when it includes SignKeys.
 	Use dnssec.Use
@@ -91,9 +91,9 @@ func (k *Key) Name() string { return "K" + fileName(k.Origin) + "+" + k.PublicKe
 
 // fileName writes a name so that it is safe in a path, as BIND does: what is no
 // letter, digit, hyphen, underscore or dot becomes % and two hexadecimal digits.
-func fileName(origin zone.Name) string {
+func fileName(origin wire.Name) string {
 	var b strings.Builder
-	if origin == zone.Root {
+	if origin == wire.Root {
 		return "."
 	}
 	for at := 0; origin[at] != 0; at += 1 + int(origin[at]) {
@@ -111,7 +111,7 @@ func fileName(origin zone.Name) string {
 
 // Keys reads the keys of a zone, in order of their names. All that is wrong with
 // any of them is one error.
-func (d Dir) Keys(origin zone.Name) ([]Key, error) {
+func (d Dir) Keys(origin wire.Name) ([]Key, error) {
 	entries, err := os.ReadDir(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -159,7 +159,7 @@ func (d Dir) read(name string) (Key, error) {
 	if !ok {
 		return key, errors.Join(errors.New(".key file has no DNSKEY record"), parser.Err())
 	}
-	if key.Origin, err = zone.ParseName(record.Hdr.Name); err != nil {
+	if key.Origin, err = wire.ParseName(record.Hdr.Name); err != nil {
 		return key, err
 	}
 	field, err := base64.StdEncoding.DecodeString(record.PublicKey)

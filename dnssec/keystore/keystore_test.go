@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/stretchr/testify/require"
@@ -20,9 +21,9 @@ var (
 	algorithms = []dnssec.Algorithm{dnssec.RSASHA256, dnssec.ECDSAP256SHA256, dnssec.ECDSAP384SHA384, dnssec.ED25519}
 )
 
-func origin(t testing.TB, text string) zone.Name {
+func origin(t testing.TB, text string) wire.Name {
 	t.Helper()
-	name, err := zone.ParseName(text)
+	name, err := wire.ParseName(text)
 	require.NoError(t, err)
 	return name
 }
@@ -174,7 +175,7 @@ func TestFileNames(t *testing.T) {
 	for name, want := range map[string]string{
 		".": "K.", "example.": "Kexample.", `a\/b.\000x.`: "Ka%2Fb.%00x.", `..\.`: "",
 	} {
-		parsed, err := zone.ParseName(name)
+		parsed, err := wire.ParseName(name)
 		if want == "" {
 			require.Error(t, err)
 			continue
@@ -211,7 +212,7 @@ func TestBIND(t *testing.T) {
 		require.NotNil(t, key.Signer)
 		require.Equal(t, made[key.Name()], key.Use, key.Name())
 		require.False(t, key.Timing.Activate.IsZero())
-		ds := zone.RRset{Type: 43, Data: zone.RDATA(nil).Append(key.DS(key.Origin, dnssec.SHA256))}
+		ds := zone.RRset{Type: 43, Data: wire.RDATA(nil).Append(key.DS(key.Origin, dnssec.SHA256))}
 		text := strings.Fields(string(ds.AppendText(nil, key.Origin)))
 		require.Contains(t, strings.ToLower(run("dnssec-dsfromkey", "-2", filepath.Join(dir, key.Name()))), strings.Join(text[3:], " ")[3:])
 		// What is written again, BIND reads again, with the timing that it had.
@@ -261,7 +262,7 @@ func ExampleDir_Generate() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	name, _ := zone.ParseName("example.org")
+	name, _ := wire.ParseName("example.org")
 	store := Dir{Path: dir}
 	if _, err := store.Generate(Spec{Origin: name, Algorithm: dnssec.ED25519, Use: dnssec.CSK}, time.Now()); err != nil {
 		fmt.Println(err)

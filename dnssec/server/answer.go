@@ -3,6 +3,7 @@ package server
 import (
 	"slices"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/miekg/dns"
 )
@@ -11,15 +12,15 @@ import (
 const maxChain = 8
 
 const (
-	typeNS    = zone.Type(dns.TypeNS)
-	typeDS    = zone.Type(dns.TypeDS)
-	typeSOA   = zone.Type(dns.TypeSOA)
-	typeCNAME = zone.Type(dns.TypeCNAME)
-	typeDNAME = zone.Type(dns.TypeDNAME)
-	typeNSEC  = zone.Type(dns.TypeNSEC)
-	typeNSEC3 = zone.Type(dns.TypeNSEC3)
-	typeA     = zone.Type(dns.TypeA)
-	typeAAAA  = zone.Type(dns.TypeAAAA)
+	typeNS    = wire.Type(dns.TypeNS)
+	typeDS    = wire.Type(dns.TypeDS)
+	typeSOA   = wire.Type(dns.TypeSOA)
+	typeCNAME = wire.Type(dns.TypeCNAME)
+	typeDNAME = wire.Type(dns.TypeDNAME)
+	typeNSEC  = wire.Type(dns.TypeNSEC)
+	typeNSEC3 = wire.Type(dns.TypeNSEC3)
+	typeA     = wire.Type(dns.TypeA)
+	typeAAAA  = wire.Type(dns.TypeAAAA)
 )
 
 // response is an answer in the making (RFC 1034 section 4.3.2, RFC 4035 section 3.1).
@@ -27,14 +28,14 @@ type response struct {
 	*dns.Msg
 	zone   *zone.Zone
 	dnssec bool
-	denied map[zone.Name]bool // owners of the NSEC and NSEC3 records that are in it
+	denied map[wire.Name]bool // owners of the NSEC and NSEC3 records that are in it
 }
 
 func respond(z *zone.Zone, query *dns.Msg, q question) *dns.Msg {
-	r := &response{Msg: new(dns.Msg), zone: z, dnssec: q.dnssec, denied: map[zone.Name]bool{}}
+	r := &response{Msg: new(dns.Msg), zone: z, dnssec: q.dnssec, denied: map[wire.Name]bool{}}
 	r.SetReply(query)
 	r.Authoritative = true
-	seen := []zone.Name{q.name}
+	seen := []wire.Name{q.name}
 	for len(seen) <= maxChain {
 		target, follow := r.resolve(seen[len(seen)-1], q.qtype)
 		if !follow || !target.Under(z.Origin) || slices.Contains(seen, target) {
@@ -46,7 +47,7 @@ func respond(z *zone.Zone, query *dns.Msg, q question) *dns.Msg {
 }
 
 // resolve answers for one name. A CNAME record's target is to be followed.
-func (r *response) resolve(name zone.Name, t zone.Type) (target zone.Name, follow bool) {
+func (r *response) resolve(name wire.Name, t wire.Type) (target wire.Name, follow bool) {
 	// From the origin down: a zone cut refers, a DNAME redirects.
 	for labels := r.zone.Origin.Labels(); labels <= name.Labels(); labels++ {
 		at := name.Ancestor(labels)
@@ -81,13 +82,13 @@ func (r *response) resolve(name zone.Name, t zone.Type) (target zone.Name, follo
 
 // isEmpty reports whether the name is an empty non-terminal: one with names below
 // it that the zone answers for or refers to.
-func (r *response) isEmpty(name zone.Name) bool {
+func (r *response) isEmpty(name wire.Name) bool {
 	i, _ := r.zone.Names.Search(name)
 	return i < r.zone.Names.Len() && r.zone.Names.At(i).Name.Under(name)
 }
 
 // encloser returns the closest name above that exists (RFC 4592 section 3.3.1).
-func (r *response) encloser(name zone.Name) zone.Name {
+func (r *response) encloser(name wire.Name) wire.Name {
 	for name != r.zone.Origin {
 		name = name.Parent()
 		if r.isEmpty(name) {
@@ -98,18 +99,18 @@ func (r *response) encloser(name zone.Name) zone.Name {
 }
 
 // fromNode answers with the sets of a node, which may be a wildcard.
-func (r *response) fromNode(name zone.Name, node *zone.Node, t zone.Type, wildcard bool) (target zone.Name, follow bool) {
+func (r *response) fromNode(name wire.Name, node *zone.Node, t wire.Type, wildcard bool) (target wire.Name, follow bool) {
 	set := node.Set(t)
-	if t == zone.Type(dns.TypeANY) {
+	if t == wire.Type(dns.TypeANY) {
 		set = anySet(node)
 	}
 	if set == nil {
 		if set = node.Set(typeCNAME); set != nil {
-			target, follow = zone.Name(set.Data.First()), true
+			target, follow = wire.Name(set.Data.First()), true
 		}
 	}
 	if set == nil {
-		at := zone.Name("")
+		at := wire.Name("")
 		if wildcard {
 			at = node.Name
 		}
@@ -134,7 +135,7 @@ func anySet(node *zone.Node) *zone.RRset {
 }
 
 // add adds a set, and its signatures when they are asked for.
-func (r *response) add(section *[]dns.RR, owner zone.Name, set *zone.RRset) {
+func (r *response) add(section *[]dns.RR, owner wire.Name, set *zone.RRset) {
 	*section = append(*section, set.RRs(owner)...)
 	if r.dnssec {
 		*section = append(*section, set.RRSIGs(owner)...)
@@ -143,16 +144,16 @@ func (r *response) add(section *[]dns.RR, owner zone.Name, set *zone.RRset) {
 
 // redirect answers from a DNAME record above the name, with the CNAME record that
 // it stands for (RFC 6672 section 3.1).
-func (r *response) redirect(name zone.Name, node *zone.Node, dname *zone.RRset) (target zone.Name, follow bool) {
+func (r *response) redirect(name wire.Name, node *zone.Node, dname *zone.RRset) (target wire.Name, follow bool) {
 	r.add(&r.Answer, node.Name, dname)
-	to := zone.Name(dname.Data.First())
+	to := wire.Name(dname.Data.First())
 	prefix := name[:len(name)-len(node.Name)]
 	if len(prefix)+len(to) > 255 {
 		r.Rcode = dns.RcodeYXDomain
 		return "", false
 	}
 	target = prefix + to
-	cname := zone.RRset{Type: typeCNAME, TTL: dname.TTL, Data: zone.RDATA(nil).Append([]byte(target))}
+	cname := zone.RRset{Type: typeCNAME, TTL: dname.TTL, Data: wire.RDATA(nil).Append([]byte(target))}
 	r.Answer = append(r.Answer, cname.RRs(name)...)
 	return target, true
 }
@@ -171,11 +172,11 @@ func (r *response) refer(node *zone.Node) {
 		}
 	}
 	for rdata := range ns.Data.All() {
-		server := r.zone.Names.Find(zone.Name(rdata))
+		server := r.zone.Names.Find(wire.Name(rdata))
 		if server == nil {
 			continue
 		}
-		for _, t := range []zone.Type{typeA, typeAAAA} {
+		for _, t := range []wire.Type{typeA, typeAAAA} {
 			if set := server.Set(t); set != nil {
 				r.Extra = append(r.Extra, set.RRs(server.Name)...)
 			}
@@ -193,13 +194,13 @@ func (r *response) negative() {
 
 // nodata answers that the name has no such records. wildcard is the one that it
 // matches, "" when it is itself there.
-func (r *response) nodata(name, wildcard zone.Name) {
+func (r *response) nodata(name, wildcard wire.Name) {
 	r.negative()
 	r.proveNodata(name, wildcard)
 }
 
 // nxdomain answers that the name is not there.
-func (r *response) nxdomain(name zone.Name) {
+func (r *response) nxdomain(name wire.Name) {
 	r.Rcode = dns.RcodeNameError
 	r.negative()
 	r.proveNXDOMAIN(name)

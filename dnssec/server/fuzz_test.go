@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
@@ -63,7 +64,7 @@ func FuzzServeDNS(f *testing.F) {
 }
 
 func ExampleServer() {
-	origin, _ := zone.ParseName("example.org")
+	origin, _ := wire.ParseName("example.org")
 	z, _, err := zone.Parse([]byte("@ 60 SOA ns host 1 7200 3600 604800 300\n@ 60 NS ns\nns 60 AAAA 2001:db8::1\n"), "example.org.zone", origin)
 	if err != nil {
 		fmt.Println(err)

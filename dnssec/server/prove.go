@@ -6,12 +6,13 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/miekg/dns"
 )
 
 // addDenial adds an NSEC or NSEC3 set once.
-func (r *response) addDenial(node *zone.Node, t zone.Type) {
+func (r *response) addDenial(node *zone.Node, t wire.Type) {
 	if node == nil || r.denied[node.Name] {
 		return
 	}
@@ -23,7 +24,7 @@ func (r *response) addDenial(node *zone.Node, t zone.Type) {
 
 // proveNodata proves that a name lacks a type (RFC 4035 sections 3.1.3.1 and
 // 3.1.3.4, RFC 5155 sections 7.2.3 to 7.2.5).
-func (r *response) proveNodata(name, wildcard zone.Name) {
+func (r *response) proveNodata(name, wildcard wire.Name) {
 	switch {
 	case !r.dnssec:
 	case !r.hashed():
@@ -45,7 +46,7 @@ func (r *response) proveNodata(name, wildcard zone.Name) {
 
 // proveNXDOMAIN proves that there is neither a name nor a wildcard for it (RFC
 // 4035 section 3.1.3.2, RFC 5155 section 7.2.2).
-func (r *response) proveNXDOMAIN(name zone.Name) {
+func (r *response) proveNXDOMAIN(name wire.Name) {
 	if !r.dnssec {
 		return
 	}
@@ -63,7 +64,7 @@ func (r *response) proveNXDOMAIN(name zone.Name) {
 
 // proveWildcard proves that the name is not there itself, nor a closer wildcard
 // (RFC 4035 section 3.1.3.3, RFC 5155 section 7.2.6).
-func (r *response) proveWildcard(name zone.Name) {
+func (r *response) proveWildcard(name wire.Name) {
 	switch {
 	case !r.dnssec:
 	case !r.hashed():
@@ -76,7 +77,7 @@ func (r *response) proveWildcard(name zone.Name) {
 
 // proveNoDS proves that a delegation is insecure (RFC 4035 section 3.1.4, RFC 5155
 // section 7.2.7).
-func (r *response) proveNoDS(name zone.Name) {
+func (r *response) proveNoDS(name wire.Name) {
 	switch {
 	case !r.hashed():
 		r.addNSEC(name)
@@ -88,7 +89,7 @@ func (r *response) proveNoDS(name zone.Name) {
 }
 
 // addNSEC adds the NSEC set of the name, or the one that spans it.
-func (r *response) addNSEC(name zone.Name) {
+func (r *response) addNSEC(name wire.Name) {
 	if r.zone.Apex().Set(typeNSEC) == nil {
 		return // the zone is not signed
 	}
@@ -111,9 +112,9 @@ func (r *response) hashed() bool { return r.zone.Hashed.Len() > 0 }
 var base32Hex = base32.HexEncoding.WithPadding(base32.NoPadding)
 
 // hashedName returns the owner of the name's NSEC3 record (RFC 5155 section 5).
-func (r *response) hashedName(name zone.Name) zone.Name {
+func (r *response) hashedName(name wire.Name) wire.Name {
 	iterations, salt := uint16(0), []byte(nil)
-	if params := r.zone.Apex().Set(zone.Type(dns.TypeNSEC3PARAM)); params != nil {
+	if params := r.zone.Apex().Set(wire.Type(dns.TypeNSEC3PARAM)); params != nil {
 		rdata := params.Data.First()
 		iterations, salt = binary.BigEndian.Uint16(rdata[2:]), rdata[5:]
 	}
@@ -121,14 +122,14 @@ func (r *response) hashedName(name zone.Name) zone.Name {
 	for range iterations {
 		hash = sha1.Sum(append(hash[:], salt...))
 	}
-	return zone.Name("\x20"+strings.ToLower(base32Hex.EncodeToString(hash[:]))) + r.zone.Origin
+	return wire.Name("\x20"+strings.ToLower(base32Hex.EncodeToString(hash[:]))) + r.zone.Origin
 }
 
 // matching returns the node of the name's NSEC3 record, nil when it has none.
-func (r *response) matching(name zone.Name) *zone.Node { return r.zone.Hashed.Find(r.hashedName(name)) }
+func (r *response) matching(name wire.Name) *zone.Node { return r.zone.Hashed.Find(r.hashedName(name)) }
 
 // spanning returns the node of the NSEC3 record that spans the name's hash.
-func (r *response) spanning(name zone.Name) *zone.Node {
+func (r *response) spanning(name wire.Name) *zone.Node {
 	i, found := r.zone.Hashed.Search(r.hashedName(name))
 	if found {
 		return nil // the name is there
@@ -139,7 +140,7 @@ func (r *response) spanning(name zone.Name) *zone.Node {
 // proveEncloser adds the closest encloser proof (RFC 5155 section 7.2.1), and
 // returns the closest encloser that can be proved: with opt-out, names above
 // insecure delegations cannot.
-func (r *response) proveEncloser(name zone.Name) zone.Name {
+func (r *response) proveEncloser(name wire.Name) wire.Name {
 	closer := name
 	for name != r.zone.Origin {
 		closer, name = name, name.Parent()

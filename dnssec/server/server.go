@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/miekg/dns"
 )
@@ -40,7 +41,7 @@ type Server struct {
 	Logger *slog.Logger
 
 	mutex sync.RWMutex
-	zones map[zone.Name]*zone.Zone
+	zones map[wire.Name]*zone.Zone
 }
 
 // Set adds a zone, or puts it in the place of the zone of the same origin.
@@ -49,13 +50,13 @@ func (s *Server) Set(z *zone.Zone) {
 	defer s.mutex.Unlock()
 	s.zones = maps.Clone(s.zones)
 	if s.zones == nil {
-		s.zones = map[zone.Name]*zone.Zone{}
+		s.zones = map[wire.Name]*zone.Zone{}
 	}
 	s.zones[z.Origin] = z
 }
 
 // Remove takes away a zone.
-func (s *Server) Remove(origin zone.Name) {
+func (s *Server) Remove(origin wire.Name) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	delete(s.zones, origin)
@@ -63,7 +64,7 @@ func (s *Server) Remove(origin zone.Name) {
 
 // find returns the zone that a name is in: for DS records at a zone's origin the
 // zone above it, if that is here too (RFC 4035 section 3.1.4.1).
-func (s *Server) find(name zone.Name, t zone.Type) *zone.Zone {
+func (s *Server) find(name wire.Name, t wire.Type) *zone.Zone {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
 	var below *zone.Zone
@@ -71,7 +72,7 @@ func (s *Server) find(name zone.Name, t zone.Type) *zone.Zone {
 		z := s.zones[at]
 		switch {
 		case z == nil:
-		case at == name && t == zone.Type(dns.TypeDS):
+		case at == name && t == wire.Type(dns.TypeDS):
 			below = z
 		default:
 			return z
@@ -173,7 +174,7 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	switch {
 	case z == nil:
 		s.write(w, query, refusal(query, dns.RcodeRefused))
-	case question.qtype == zone.Type(dns.TypeAXFR), question.qtype == zone.Type(dns.TypeIXFR):
+	case question.qtype == wire.Type(dns.TypeAXFR), question.qtype == wire.Type(dns.TypeIXFR):
 		s.transfer(w, query, z, question)
 	default:
 		s.write(w, query, respond(z, query, question))
@@ -182,8 +183,8 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 
 // question is what a query asks for.
 type question struct {
-	name   zone.Name
-	qtype  zone.Type
+	name   wire.Name
+	qtype  wire.Type
 	dnssec bool
 }
 
@@ -196,14 +197,14 @@ func check(query *dns.Msg) (question, int) {
 		return question{}, dns.RcodeFormatError
 	}
 	q := query.Question[0]
-	name, err := zone.ParseName(q.Name)
+	name, err := wire.ParseName(q.Name)
 	if err != nil {
 		return question{}, dns.RcodeFormatError
 	}
 	if q.Qclass != dns.ClassINET {
 		return question{}, dns.RcodeRefused
 	}
-	asked := question{name: name, qtype: zone.Type(q.Qtype)}
+	asked := question{name: name, qtype: wire.Type(q.Qtype)}
 	if opt := query.IsEdns0(); opt != nil {
 		if opt.Version() != 0 {
 			return question{}, dns.RcodeBadVers

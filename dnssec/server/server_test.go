@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
@@ -44,7 +45,7 @@ near DNAME c
 
 func signedWith(t testing.TB, denial dnssec.Denial, text string) (*zone.Zone, dnssec.PublicKey) {
 	t.Helper()
-	origin, err := zone.ParseName("example.")
+	origin, err := wire.ParseName("example.")
 	require.NoError(t, err)
 	z, _, err := zone.Parse([]byte(text), "test", origin)
 	require.NoError(t, err)
@@ -274,5 +275,5 @@ func TestNotify(t *testing.T) {
 	require.NoError(t, s.Notify(t.Context(), z.Origin, []string{conn.LocalAddr().String()}))
 	require.Contains(t, <-got, "SOA")
 	require.NoError(t, secondary.Shutdown())
-	require.Error(t, s.Notify(t.Context(), zone.Root, nil))
+	require.Error(t, s.Notify(t.Context(), wire.Root, nil))
 }

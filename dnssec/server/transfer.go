@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/miekg/dns"
 )
@@ -38,7 +39,7 @@ func (s *Server) transfer(w dns.ResponseWriter, query *dns.Msg, z *zone.Zone, q 
 	}
 	_, overUDP := w.RemoteAddr().(*net.UDPAddr)
 	switch {
-	case q.qtype == zone.Type(dns.TypeIXFR) && (overUDP || isCurrent(query, z)):
+	case q.qtype == wire.Type(dns.TypeIXFR) && (overUDP || isCurrent(query, z)):
 		m := new(dns.Msg)
 		m.SetReply(query)
 		m.Authoritative = true
@@ -119,7 +120,7 @@ func send(w dns.ResponseWriter, query *dns.Msg, z *zone.Zone) error {
 
 // Notify tells secondaries, as host:port, that a zone has changed (RFC 1996), and
 // returns what went wrong with any of them.
-func (s *Server) Notify(ctx context.Context, origin zone.Name, secondaries []string) error {
+func (s *Server) Notify(ctx context.Context, origin wire.Name, secondaries []string) error {
 	z := s.find(origin, typeSOA)
 	if z == nil || z.Origin != origin {
 		return fmt.Errorf("server: notify: there is no zone %s", origin)

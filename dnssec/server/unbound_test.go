@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/miekg/dns"
@@ -73,13 +74,13 @@ func leavesZone(m *dns.Msg) bool {
 
 // questions is the names of a zone, the empty non-terminals, and names beside and
 // below each.
-func questions(z *zone.Zone) map[zone.Name]bool {
-	names := map[zone.Name]bool{}
+func questions(z *zone.Zone) map[wire.Name]bool {
+	names := map[wire.Name]bool{}
 	for _, node := range z.Names.All() {
 		for at := node.Name; at != "" && at.Under(z.Origin); at = at.Parent() {
 			names[at] = true
 			for _, label := range []string{"\x01*", "\x010", "\x07no-such", "\x02zz", "\x01\x00"} {
-				names[zone.Name(label)+at] = true
+				names[wire.Name(label)+at] = true
 			}
 		}
 	}
@@ -87,14 +88,14 @@ func questions(z *zone.Zone) map[zone.Name]bool {
 }
 
 // unbound starts a resolver that ends with the test, and returns its address.
-func unbound(t *testing.T, authority string, origin zone.Name, key dnssec.PublicKey) string {
+func unbound(t *testing.T, authority string, origin wire.Name, key dnssec.PublicKey) string {
 	t.Helper()
 	dir := t.TempDir()
 	tcp, udp := listen(t)
 	_, port, _ := strings.Cut(tcp.Addr().String(), ":")
 	require.NoError(t, tcp.Close())
 	require.NoError(t, udp.Close())
-	ds := zone.RRset{Type: zone.Type(dns.TypeDS), TTL: 3600, Data: zone.RDATA(nil).Append(key.DS(origin, dnssec.SHA256))}
+	ds := zone.RRset{Type: wire.Type(dns.TypeDS), TTL: 3600, Data: wire.RDATA(nil).Append(key.DS(origin, dnssec.SHA256))}
 	config := filepath.Join(dir, "unbound.conf")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `server:
   interface: 127.0.0.1

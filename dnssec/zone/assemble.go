@@ -9,12 +9,13 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 )
 
 // owner is a name as records have it, and the file that has them.
 type owner struct {
-	name Name
+	name wire.Name
 	key  string
 	file string
 }
@@ -25,13 +26,13 @@ type record struct {
 	owner *owner
 	ttl   uint32
 	line  uint32
-	typ   Type
+	typ   wire.Type
 }
 
 // covered is the type whose set the record belongs to: a signature's is what it covers.
-func (r *record) covered() Type {
-	if r.typ == Type(dns.TypeRRSIG) {
-		return Type(binary.BigEndian.Uint16(r.rdata[2:]))
+func (r *record) covered() wire.Type {
+	if r.typ == wire.Type(dns.TypeRRSIG) {
+		return wire.Type(binary.BigEndian.Uint16(r.rdata[2:]))
 	}
 	return r.typ
 }
@@ -51,7 +52,7 @@ func (r *record) compare(other *record) int {
 		return c
 	}
 	if r.typ != other.typ {
-		if r.typ == Type(dns.TypeRRSIG) {
+		if r.typ == wire.Type(dns.TypeRRSIG) {
 			return 1
 		}
 		return -1
@@ -154,7 +155,7 @@ type assembler struct {
 }
 
 // assemble makes a zone of batches, which come in the order of the input.
-func assemble(origin Name, batches []*batch) (*Zone, []*Problem, error) {
+func assemble(origin wire.Name, batches []*batch) (*Zone, []*Problem, error) {
 	apex := MakeNode(origin, nil)
 	a := assembler{origin: &apex}
 	for _, b := range batches {
@@ -227,7 +228,7 @@ func (a *assembler) node(records []record) {
 			end++
 		}
 		set := a.set(records[:end])
-		if set.Type == Type(dns.TypeNSEC3) {
+		if set.Type == wire.Type(dns.TypeNSEC3) {
 			hashed = []RRset{set}
 		} else {
 			a.sets = append(a.sets, set)
@@ -254,7 +255,7 @@ func (a *assembler) set(records []record) RRset {
 		data = data[:len(data)-1]
 	}
 	signatures := records[len(data):]
-	if set.Type == Type(dns.TypeRRSIG) {
+	if set.Type == wire.Type(dns.TypeRRSIG) {
 		data, signatures = nil, records
 	}
 	if len(data) > 0 {
@@ -283,12 +284,12 @@ func (a *assembler) lowestTTL(records []record) uint32 {
 }
 
 // pack joins the RDATA of sorted records without duplicates.
-func (a *assembler) pack(records []record) RDATA {
+func (a *assembler) pack(records []record) wire.RDATA {
 	if len(records) == 0 {
 		return nil
 	}
 	if len(records) == 1 {
-		return RDATA(records[0].rdata)
+		return wire.RDATA(records[0].rdata)
 	}
 	length := 0
 	for i := range records {
@@ -302,5 +303,5 @@ func (a *assembler) pack(records []record) RDATA {
 		}
 		packed = append(packed, records[i].rdata...)
 	}
-	return RDATA(packed)
+	return wire.RDATA(packed)
 }

@@ -3,6 +3,7 @@ package zone
 import (
 	"fmt"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 )
 
@@ -13,18 +14,18 @@ func (a *assembler) checkNode(node *Node, first []*record) {
 	for i := range node.Sets {
 		set := &node.Sets[i]
 		switch set.Type {
-		case Type(dns.TypeCNAME):
+		case wire.Type(dns.TypeCNAME):
 			a.checkCNAME(node, first[i])
 			fallthrough
-		case Type(dns.TypeDNAME):
+		case wire.Type(dns.TypeDNAME):
 			if n := set.Data.Len(); n > 1 {
 				a.errors.add(first[i].problem("%d records, at most one is allowed (RFC 2181 section 10.1, RFC 6672 section 2.4)", n))
 			}
-		case Type(dns.TypeNS):
+		case wire.Type(dns.TypeNS):
 			if node.Name.IsWildcard() && !isApex {
 				a.warnings.add(first[i].problem("name servers of a wildcard: what they mean is undefined (RFC 4592 section 4.2)"))
 			}
-		case Type(dns.TypeSOA):
+		case wire.Type(dns.TypeSOA):
 			if n := set.Data.Len(); n > 1 {
 				a.errors.add(first[i].problem("%d SOA records, a zone has one", n))
 			}
@@ -39,12 +40,12 @@ func (a *assembler) checkNode(node *Node, first []*record) {
 // 2181 section 10.1), where NSEC and signatures may be (RFC 4034 section 4), and
 // KEY and NXT once were.
 func (a *assembler) checkCNAME(node *Node, at *record) {
-	if node.Set(Type(dns.TypeCNAME)) == nil {
+	if node.Set(wire.Type(dns.TypeCNAME)) == nil {
 		return
 	}
 	for i := range node.Sets {
 		switch t := node.Sets[i].Type; t {
-		case Type(dns.TypeCNAME), Type(dns.TypeNSEC), Type(dns.TypeKEY), Type(dns.TypeNXT):
+		case wire.Type(dns.TypeCNAME), wire.Type(dns.TypeNSEC), wire.Type(dns.TypeKEY), wire.Type(dns.TypeNXT):
 		default:
 			if len(node.Sets[i].Data) > 0 {
 				a.errors.add(at.problem("CNAME and other data: %s (RFC 2181 section 10.1)", t))
@@ -58,7 +59,7 @@ func (a *assembler) checkApex(z *Zone) {
 	if z.Names.Len() > 0 && z.Apex().key == a.origin.key {
 		apex = z.Apex()
 	}
-	for _, want := range []Type{Type(dns.TypeSOA), Type(dns.TypeNS)} {
+	for _, want := range []wire.Type{wire.Type(dns.TypeSOA), wire.Type(dns.TypeNS)} {
 		if apex == nil || apex.Set(want) == nil {
 			a.errors.add(&Problem{Owner: z.Origin, Text: fmt.Sprintf("no %s record at the zone's origin", want)})
 		}
@@ -68,12 +69,12 @@ func (a *assembler) checkApex(z *Zone) {
 // warnAbout finds name servers without addresses, and names that the zone has but
 // does not answer for.
 func (a *assembler) warnAbout(z *Zone) {
-	targets := map[Name]bool{}
+	targets := map[wire.Name]bool{}
 	place := 0
 	for _, node := range z.Names.All() {
-		if ns := node.Set(Type(dns.TypeNS)); ns != nil {
+		if ns := node.Set(wire.Type(dns.TypeNS)); ns != nil {
 			for rdata := range ns.Data.All() {
-				targets[Name(rdata)] = true
+				targets[wire.Name(rdata)] = true
 			}
 		}
 	}
@@ -86,21 +87,21 @@ func (a *assembler) warnAbout(z *Zone) {
 			continue
 		}
 		for i := range node.Sets {
-			if node.Sets[i].Type == Type(dns.TypeNS) {
+			if node.Sets[i].Type == wire.Type(dns.TypeNS) {
 				a.warnGlue(z, node, &node.Sets[i], first[i])
 			}
 		}
 		above = nil
-		if node.Set(Type(dns.TypeDNAME)) != nil || node.Set(Type(dns.TypeNS)) != nil && node.key != a.origin.key {
+		if node.Set(wire.Type(dns.TypeDNAME)) != nil || node.Set(wire.Type(dns.TypeNS)) != nil && node.key != a.origin.key {
 			above = node
 		}
 	}
 }
 
-func (a *assembler) warnOccluded(node *Node, first []*record, above *Node, targets map[Name]bool) {
+func (a *assembler) warnOccluded(node *Node, first []*record, above *Node, targets map[wire.Name]bool) {
 	for i := range node.Sets {
 		t := node.Sets[i].Type
-		isGlue := (t == Type(dns.TypeA) || t == Type(dns.TypeAAAA)) && targets[node.Name] && above.Set(Type(dns.TypeNS)) != nil
+		isGlue := (t == wire.Type(dns.TypeA) || t == wire.Type(dns.TypeAAAA)) && targets[node.Name] && above.Set(wire.Type(dns.TypeNS)) != nil
 		if !isGlue && len(node.Sets[i].Data) > 0 {
 			a.warnings.add(first[i].problem("occluded by %s: the zone does not answer for it (RFC 9499 section 7)", above.Name))
 		}
@@ -110,7 +111,7 @@ func (a *assembler) warnOccluded(node *Node, first []*record, above *Node, targe
 // warnGlue looks for the addresses of name servers that only this zone can have.
 func (a *assembler) warnGlue(z *Zone, node *Node, ns *RRset, at *record) {
 	for rdata := range ns.Data.All() {
-		target := Name(rdata)
+		target := wire.Name(rdata)
 		if !target.Under(node.Name) {
 			continue
 		}
@@ -118,7 +119,7 @@ func (a *assembler) warnGlue(z *Zone, node *Node, ns *RRset, at *record) {
 			continue
 		}
 		found := z.Names.Find(target)
-		if found == nil || found.Set(Type(dns.TypeA)) == nil && found.Set(Type(dns.TypeAAAA)) == nil {
+		if found == nil || found.Set(wire.Type(dns.TypeA)) == nil && found.Set(wire.Type(dns.TypeAAAA)) == nil {
 			a.warnings.add(at.problem("name server %s has no address: missing glue (RFC 1034 section 4.2.1)", target))
 		}
 	}
@@ -126,9 +127,9 @@ func (a *assembler) warnGlue(z *Zone, node *Node, ns *RRset, at *record) {
 
 // belowCut reports whether the name belongs to a zone below this one, whose own
 // delegation says what glue it needs.
-func (a *assembler) belowCut(z *Zone, name Name) bool {
+func (a *assembler) belowCut(z *Zone, name wire.Name) bool {
 	for ; name != z.Origin; name = name.Parent() {
-		if node := z.Names.Find(name); node != nil && node.Set(Type(dns.TypeNS)) != nil {
+		if node := z.Names.Find(name); node != nil && node.Set(wire.Type(dns.TypeNS)) != nil {
 			return true
 		}
 	}

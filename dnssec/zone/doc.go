@@ -2,7 +2,7 @@
 // in canonical order, the records of each set in canonical RDATA form and order
 // (RFC 4034 section 6), with their signatures beside them.
 //
-//	origin, err := zone.ParseName("example.org")
+//	origin, err := wire.ParseName("example.org")
 //	if err != nil {
 //		return err
 //	}
@@ -21,16 +21,13 @@
 // safe for concurrent use. Package dnssec signs and verifies zones, and package
 // dnssec/server answers from them.
 //
-// Letters of owner names, and of names in those types of RDATA that canonical
-// form lists (RFC 4034 section 6.2, RFC 6840 section 5.1), become lower case.
-// All other octets stay as they are, so records of unknown types pass through
-// (RFC 3597).
+// Names and RDATA are as package dnssec/wire has them, so letters become lower case
+// where canonical form says so, and records of unknown types pass through.
 //
-// Limits: a name of 255 octets, RDATA of 65,535, files included 10 deep, and
-// 100 problems listed for one input, the rest counted. The class is IN.
+// Limits: files included 10 deep, $GENERATE lines of 65,536 records, and 100
+// problems listed for one input, the rest counted. The class is IN.
 //
-// It needs no privileges and no servers. RFCs: 1035, 2181, 2308, 3597, 4034,
-// 6840, 9499.
+// It needs no privileges and no servers. RFCs: 1035, 2181, 2308, 4034, 5936, 9499.
 //
 // Until version 1 of the module, names here may change with notice in the
 // changelog.

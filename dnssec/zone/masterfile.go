@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 )
 
@@ -24,7 +25,7 @@ const (
 // ReadFile reads a zone from a master file. The names in its $INCLUDE lines are
 // relative to its directory, and cannot leave it. What is odd but no error comes back as warnings,
 // also beside errors; err holds a [*Problem] for each error.
-func ReadFile(path string, origin Name) (z *Zone, warnings []*Problem, err error) {
+func ReadFile(path string, origin wire.Name) (z *Zone, warnings []*Problem, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("zone: %w", err)
@@ -34,11 +35,11 @@ func ReadFile(path string, origin Name) (z *Zone, warnings []*Problem, err error
 
 // Parse reads a zone from the text of a master file, called name in problems.
 // It is as [ReadFile], but refuses $INCLUDE.
-func Parse(text []byte, name string, origin Name) (z *Zone, warnings []*Problem, err error) {
+func Parse(text []byte, name string, origin wire.Name) (z *Zone, warnings []*Problem, err error) {
 	return parse(text, name, origin, nil)
 }
 
-func parse(text []byte, name string, origin Name, files fs.FS) (*Zone, []*Problem, error) {
+func parse(text []byte, name string, origin wire.Name, files fs.FS) (*Zone, []*Problem, error) {
 	size := max(minChunk, len(text)/(2*runtime.GOMAXPROCS(0))+1)
 	chunks := split(text, size, parser{zone: origin, origin: origin, file: name, files: files})
 	var group sync.WaitGroup
@@ -77,9 +78,9 @@ func split(text []byte, size int, state parser) []chunk {
 			start = at
 		}
 		if depth == 0 && text[at] == '$' {
-			entry := scanner{text: text[at:end]}
-			if ok, err := entry.next(); ok && err == nil {
-				_ = state.setDefault(entry.tokens) // reported by the chunk that has the line
+			entry := wire.Scanner{Text: text[at:end]}
+			if ok, err := entry.Next(); ok && err == nil {
+				_ = state.setDefault(entry.Words) // reported by the chunk that has the line
 			}
 		}
 		depth = depthAfter(text[at:end], depth)
@@ -116,34 +117,34 @@ func depthAfter(line []byte, depth int) int {
 // parser turns the entries of a master file into records.
 type parser struct {
 	batch
-	zone  Name
+	zone  wire.Name
 	file  string
 	files fs.FS
 	depth int
 
-	origin Name
+	origin wire.Name
 	owner  *owner
 	// defaultTTL is from $TTL (RFC 2308 section 4).
 	defaultTTL uint32
 	hasDefault bool
 
-	reader rdataReader
+	reader wire.Reader
 	name   []byte
 	arena  arena
 }
 
 func (p *parser) parse(text []byte, line int) {
-	entries := scanner{text: text, line: line}
+	entries := wire.Scanner{Text: text, Line: line}
 	if p.depth == 0 {
 		p.records = make([]record, 0, bytes.Count(text, []byte{'\n'})+1)
 	}
 	for {
-		more, err := entries.next()
+		more, err := entries.Next()
 		if !more {
 			return
 		}
 		if err == nil {
-			err = p.entry(entries.tokens, entries.blank, entries.first)
+			err = p.entry(entries.Words, entries.Blank, entries.First)
 		}
 		var problem *Problem
 		switch {
@@ -151,18 +152,18 @@ func (p *parser) parse(text []byte, line int) {
 		case errors.As(err, &problem):
 			p.errors.add(problem)
 		default:
-			p.errors.add(&Problem{File: p.file, Line: entries.first, Text: err.Error()})
+			p.errors.add(&Problem{File: p.file, Line: entries.First, Text: err.Error()})
 		}
 	}
 }
 
-func (p *parser) entry(tokens []token, blank bool, line int) error {
-	if !blank && !tokens[0].quoted && tokens[0].text[0] == '$' {
+func (p *parser) entry(tokens []wire.Word, blank bool, line int) error {
+	if !blank && !tokens[0].Quoted && tokens[0].Text[0] == '$' {
 		return p.directive(tokens, line)
 	}
 	if !blank {
-		if err := p.setOwner(tokens[0].text); err != nil {
-			return fmt.Errorf("owner %q: %w", tokens[0].text, err)
+		if err := p.setOwner(tokens[0].Text); err != nil {
+			return fmt.Errorf("owner %q: %w", tokens[0].Text, err)
 		}
 		tokens = tokens[1:]
 	}
@@ -173,9 +174,9 @@ func (p *parser) entry(tokens []token, blank bool, line int) error {
 	if err != nil {
 		return err
 	}
-	p.reader.tokens, p.reader.origin = rest, p.origin
+	p.reader.Words, p.reader.Origin = rest, p.origin
 	buf := append(p.name[:0], 0, 0)
-	buf, err = p.reader.append(buf, t)
+	buf, err = p.reader.Append(buf, t)
 	p.name = buf
 	if err != nil {
 		return &Problem{File: p.file, Line: line, Owner: p.owner.name, Type: t, Text: err.Error()}
@@ -194,12 +195,12 @@ func (p *parser) entry(tokens []token, blank bool, line int) error {
 
 // head reads TTL and class, which may be left out and come in either order, and
 // the type.
-func head(tokens []token) (ttl uint32, hasTTL bool, t Type, rest []token, err error) {
+func head(tokens []wire.Word) (ttl uint32, hasTTL bool, t wire.Type, rest []wire.Word, err error) {
 	hasClass := false
-	for len(tokens) > 0 && !tokens[0].quoted {
-		word := tokens[0].text
-		if !hasTTL && isDigit(word[0]) {
-			if ttl, hasTTL = parseTTL(word); !hasTTL {
+	for len(tokens) > 0 && !tokens[0].Quoted {
+		word := tokens[0].Text
+		if !hasTTL && word[0]-'0' < 10 {
+			if ttl, hasTTL = wire.ReadTTL(word); !hasTTL {
 				return 0, false, 0, nil, fmt.Errorf("bad TTL %q", word)
 			}
 			// A TTL with its highest bit set counts as zero (RFC 2181 section 8).
@@ -217,17 +218,14 @@ func head(tokens []token) (ttl uint32, hasTTL bool, t Type, rest []token, err er
 			tokens = tokens[1:]
 			continue
 		}
-		t, ok := parseType(word)
-		if !ok || !isData(t) {
+		t, ok := wire.ReadType(word)
+		if !ok || !t.IsData() {
 			return 0, false, 0, nil, fmt.Errorf("unknown type %q", word)
 		}
 		return ttl, hasTTL, t, tokens[1:], nil
 	}
 	return 0, false, 0, nil, errors.New("no type")
 }
-
-// isData reports whether records of the type can be in a zone (RFC 6895 section 3.1).
-func isData(t Type) bool { return t != 0 && t != Type(dns.TypeOPT) && (t < 128 || t > 255) }
 
 // setTTL gives a record without TTL that of $TTL, or the last one stated (RFC
 // 1035 section 5.1), which may be in the text before this parser's. An SOA
@@ -238,7 +236,7 @@ func (p *parser) setTTL(r *record) {
 		r.ttl = p.defaultTTL
 	case p.hasLast:
 		r.ttl = p.lastTTL
-	case r.typ == Type(dns.TypeSOA):
+	case r.typ == wire.Type(dns.TypeSOA):
 		minimum := r.rdata[len(r.rdata)-4:]
 		r.ttl = uint32(minimum[0])<<24 | uint32(minimum[1])<<16 | uint32(minimum[2])<<8 | uint32(minimum[3])
 		p.lastTTL, p.hasLast = r.ttl, true
@@ -249,25 +247,24 @@ func (p *parser) setTTL(r *record) {
 }
 
 func (p *parser) setOwner(text []byte) error {
-	wire, err := appendName(p.name[:0], text, p.origin, true)
-	p.name = wire
+	octets, err := wire.AppendWire(p.name[:0], text, p.origin)
+	p.name = octets
 	if err != nil {
 		return err
 	}
-	if p.owner != nil && string(wire) == string(p.owner.name) && p.owner.file == p.file {
+	if p.owner != nil && string(octets) == string(p.owner.name) && p.owner.file == p.file {
 		return nil
 	}
-	n := len(wire)
-	wire = appendKey(wire, string(wire))
-	both := string(wire)
-	p.name = wire
-	p.owner = &owner{name: Name(both[:n]), key: both[n:], file: p.file}
+	n := len(octets)
+	p.name = wire.AppendKey(octets, string(octets))
+	both := string(p.name)
+	p.owner = &owner{name: wire.Name(both[:n]), key: both[n:], file: p.file}
 	return nil
 }
 
 // setDefault obeys $ORIGIN and $TTL, and ignores what is neither.
-func (p *parser) setDefault(tokens []token) error {
-	directive := strings.ToUpper(string(tokens[0].text))
+func (p *parser) setDefault(tokens []wire.Word) error {
+	directive := strings.ToUpper(string(tokens[0].Text))
 	if directive != "$ORIGIN" && directive != "$TTL" {
 		return nil
 	}
@@ -275,23 +272,23 @@ func (p *parser) setDefault(tokens []token) error {
 		return fmt.Errorf("%s wants one word", directive)
 	}
 	if directive == "$ORIGIN" {
-		wire, err := appendName(nil, tokens[1].text, p.origin, true)
+		octets, err := wire.AppendWire(nil, tokens[1].Text, p.origin)
 		if err != nil {
-			return fmt.Errorf("$ORIGIN %q: %w", tokens[1].text, err)
+			return fmt.Errorf("$ORIGIN %q: %w", tokens[1].Text, err)
 		}
-		p.origin = Name(wire)
+		p.origin = wire.Name(octets)
 		return nil
 	}
-	ttl, ok := parseTTL(tokens[1].text)
+	ttl, ok := wire.ReadTTL(tokens[1].Text)
 	if !ok || ttl > 1<<31-1 {
-		return fmt.Errorf("bad TTL %q", tokens[1].text)
+		return fmt.Errorf("bad TTL %q", tokens[1].Text)
 	}
 	p.defaultTTL, p.hasDefault = ttl, true
 	return nil
 }
 
-func (p *parser) directive(tokens []token, line int) error {
-	switch directive := strings.ToUpper(string(tokens[0].text)); directive {
+func (p *parser) directive(tokens []wire.Word, line int) error {
+	switch directive := strings.ToUpper(string(tokens[0].Text)); directive {
 	case "$ORIGIN", "$TTL":
 		return p.setDefault(tokens)
 	case "$INCLUDE":
@@ -299,13 +296,13 @@ func (p *parser) directive(tokens []token, line int) error {
 	case "$GENERATE":
 		return p.generate(tokens, line)
 	default:
-		return fmt.Errorf("unknown directive %q", tokens[0].text)
+		return fmt.Errorf("unknown directive %q", tokens[0].Text)
 	}
 }
 
 // include reads another file, whose origin and last owner do not come back (RFC
 // 1035 section 5.1).
-func (p *parser) include(arguments []token) error {
+func (p *parser) include(arguments []wire.Word) error {
 	switch {
 	case len(arguments) == 0 || len(arguments) > 2:
 		return errors.New("$INCLUDE wants a file and perhaps an origin")
@@ -314,18 +311,18 @@ func (p *parser) include(arguments []token) error {
 	case p.depth >= maxInclude:
 		return fmt.Errorf("$INCLUDE goes deeper than %d files", maxInclude)
 	}
-	name := filepath.ToSlash(filepath.Clean(string(arguments[0].text)))
+	name := filepath.ToSlash(filepath.Clean(string(arguments[0].Text)))
 	text, err := fs.ReadFile(p.files, name)
 	if err != nil {
 		return fmt.Errorf("$INCLUDE: %w", err)
 	}
 	file, origin, owner := p.file, p.origin, p.owner
 	if len(arguments) == 2 {
-		wire, err := appendName(nil, arguments[1].text, p.origin, true)
+		octets, err := wire.AppendWire(nil, arguments[1].Text, p.origin)
 		if err != nil {
-			return fmt.Errorf("$INCLUDE: origin %q: %w", arguments[1].text, err)
+			return fmt.Errorf("$INCLUDE: origin %q: %w", arguments[1].Text, err)
 		}
-		p.origin = Name(wire)
+		p.origin = wire.Name(octets)
 	}
 	p.file = filepath.Join(filepath.Dir(p.file), name)
 	p.depth++
@@ -339,7 +336,7 @@ func (p *parser) include(arguments []token) error {
 const maxGenerate = 1 << 16
 
 // generate leaves BIND's $GENERATE to package dns.
-func (p *parser) generate(tokens []token, line int) error {
+func (p *parser) generate(tokens []wire.Word, line int) error {
 	var b strings.Builder
 	if p.hasDefault || p.hasLast {
 		ttl := p.lastTTL
@@ -352,11 +349,11 @@ func (p *parser) generate(tokens []token, line int) error {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		if token.quoted {
-			fmt.Fprintf(&b, `"%s"`, token.text)
+		if token.Quoted {
+			fmt.Fprintf(&b, `"%s"`, token.Text)
 			continue
 		}
-		b.Write(token.text)
+		b.Write(token.Text)
 	}
 	b.WriteByte('\n')
 	records := dns.NewZoneParser(strings.NewReader(b.String()), p.origin.String(), "")

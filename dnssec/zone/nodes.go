@@ -4,6 +4,8 @@ import (
 	"iter"
 	"slices"
 	"sort"
+
+	"github.com/berryrack/berryrack/dnssec/wire"
 )
 
 // pageSize is how many nodes are copied to change one of them.
@@ -39,9 +41,9 @@ func (l Nodes) All() iter.Seq2[int, *Node] {
 
 // Search returns the place of the name, or, when it is not there, of the first
 // name after it in canonical order.
-func (l Nodes) Search(name Name) (i int, found bool) {
-	var buf [2 * maxName]byte
-	key := string(appendKey(buf[:0], string(name)))
+func (l Nodes) Search(name wire.Name) (i int, found bool) {
+	var buf [2 * wire.MaxName]byte
+	key := string(wire.AppendKey(buf[:0], string(name)))
 	return sort.Find(l.count, func(i int) int {
 		switch at := l.At(i).key; {
 		case key < at:
@@ -54,7 +56,7 @@ func (l Nodes) Search(name Name) (i int, found bool) {
 }
 
 // Find returns the node of a name, nil when there is none.
-func (l Nodes) Find(name Name) *Node {
+func (l Nodes) Find(name wire.Name) *Node {
 	if i, found := l.Search(name); found {
 		return l.At(i)
 	}

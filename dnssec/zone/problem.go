@@ -3,6 +3,8 @@ package zone
 import (
 	"errors"
 	"fmt"
+
+	"github.com/berryrack/berryrack/dnssec/wire"
 )
 
 // maxProblems is how many problems of one input are listed.
@@ -14,8 +16,8 @@ type Problem struct {
 	File string
 	Line int
 	// Owner and Type say whose it is; empty and 0 when it is nobody's alone.
-	Owner Name
-	Type  Type
+	Owner wire.Name
+	Type  wire.Type
 	Text  string
 }
 

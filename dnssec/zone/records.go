@@ -1,69 +1,17 @@
 package zone
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 )
 
-// headerLen is the octets of a record between its owner and its RDATA.
-const headerLen = 10
-
-// packRDATA returns the canonical RDATA of a record of package dns.
-func packRDATA(rr dns.RR) (Type, []byte, error) {
-	t := Type(rr.Header().Rrtype)
-	buf := make([]byte, dns.Len(rr)+maxName)
-	end, err := dns.PackRR(rr, buf, 0, nil, false)
-	if err != nil {
-		return t, nil, errors.New("cannot be packed: " + err.Error())
-	}
-	_, start, err := dns.UnpackDomainName(buf, 0)
-	if err != nil {
-		return t, nil, err
-	}
-	rdata := buf[start+headerLen : end]
-	return t, rdata, canonical(t, rdata)
-}
-
-// unpack returns a record of package dns.
-func unpack(owner Name, t Type, ttl uint32, rdata []byte) (dns.RR, error) {
-	wire := make([]byte, 0, len(owner)+headerLen+len(rdata))
-	wire = append(wire, owner...)
-	wire = binary.BigEndian.AppendUint16(wire, uint16(t))
-	wire = binary.BigEndian.AppendUint16(wire, dns.ClassINET)
-	wire = binary.BigEndian.AppendUint32(wire, ttl)
-	wire = binary.BigEndian.AppendUint16(wire, uint16(len(rdata)))
-	wire = append(wire, rdata...)
-	rr, end, err := dns.UnpackRR(wire, 0)
-	if err == nil && end != len(wire) {
-		err = errors.New("octets after the record")
-	}
-	return rr, err
-}
-
-// unpackAll returns records of package dns; what that package cannot read it
-// returns as records of an unknown type.
-func unpackAll(owner Name, t Type, ttl uint32, data RDATA) []dns.RR {
-	var list []dns.RR
-	for rdata := range data.All() {
-		rr, err := unpack(owner, t, ttl, rdata)
-		if err != nil {
-			rr = &dns.RFC3597{
-				Hdr:   dns.RR_Header{Name: owner.String(), Rrtype: uint16(t), Class: dns.ClassINET, Ttl: ttl},
-				Rdata: fmt.Sprintf("%x", rdata),
-			}
-		}
-		list = append(list, rr)
-	}
-	return list
-}
-
 // FromRecords makes a zone of records, and returns what is odd about it beside
 // it. The last record may be the first one's SOA again, as in a transfer.
-func FromRecords(origin Name, records iter.Seq2[dns.RR, error]) (*Zone, []*Problem, error) {
+func FromRecords(origin wire.Name, records iter.Seq2[dns.RR, error]) (*Zone, []*Problem, error) {
 	p := parser{zone: origin}
 	number := 0
 	for rr, err := range records {
@@ -90,16 +38,16 @@ func (p *parser) add(rr dns.RR) error {
 	if err := p.setOwner([]byte(header.Name)); err != nil {
 		return fmt.Errorf("owner %q: %w", header.Name, err)
 	}
-	t, rdata, err := packRDATA(rr)
+	t, rdata, err := wire.Pack(rr)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", header.Name, t, err)
 	}
-	if !isData(t) {
+	if !t.IsData() {
 		return fmt.Errorf("%s: %s is no type of data", header.Name, t)
 	}
 	p.records = append(p.records, record{
 		owner: p.owner, typ: t, ttl: header.Ttl,
-		rdata: append(p.arena.take(2+len(rdata)), RDATA(nil).Append(rdata)...),
+		rdata: append(p.arena.take(2+len(rdata)), wire.RDATA(nil).Append(rdata)...),
 	})
 	return nil
 }
@@ -145,16 +93,16 @@ func (z *Zone) Records() iter.Seq[dns.RR] {
 
 // sets yields all sets in the order of writing: the SOA set, then by name and
 // type, the owners of NSEC3 records last.
-func (z *Zone) sets() iter.Seq2[Name, *RRset] {
-	return func(yield func(Name, *RRset) bool) {
-		if !yield(z.Origin, z.Apex().Set(Type(dns.TypeSOA))) {
+func (z *Zone) sets() iter.Seq2[wire.Name, *RRset] {
+	return func(yield func(wire.Name, *RRset) bool) {
+		if !yield(z.Origin, z.Apex().Set(wire.Type(dns.TypeSOA))) {
 			return
 		}
 		for _, nodes := range []Nodes{z.Names, z.Hashed} {
 			for _, node := range nodes.All() {
 				for i := range node.Sets {
 					set := &node.Sets[i]
-					if set.Type == Type(dns.TypeSOA) && node.Name == z.Origin && len(set.Data) > 0 {
+					if set.Type == wire.Type(dns.TypeSOA) && node.Name == z.Origin && len(set.Data) > 0 {
 						continue
 					}
 					if !yield(node.Name, set) {

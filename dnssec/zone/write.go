@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 )
 
@@ -39,23 +40,23 @@ func (z *Zone) WriteTo(w io.Writer) (int64, error) {
 }
 
 // AppendText appends the records of the set and their signatures, a line each.
-func (s *RRset) AppendText(dst []byte, owner Name) []byte {
+func (s *RRset) AppendText(dst []byte, owner wire.Name) []byte {
 	start := len(dst)
-	dst = AppendName(dst, string(owner))
+	dst = wire.AppendName(dst, string(owner))
 	dst = append(dst, '\t')
 	dst = strconv.AppendUint(dst, uint64(s.TTL), 10)
 	dst = append(dst, "\tIN\t"...)
 	head := dst[start:]
 	dst = dst[:start]
 	for _, part := range []struct {
-		t    Type
-		data RDATA
-	}{{s.Type, s.Data}, {Type(dns.TypeRRSIG), s.Signatures}} {
+		t    wire.Type
+		data wire.RDATA
+	}{{s.Type, s.Data}, {wire.Type(dns.TypeRRSIG), s.Signatures}} {
 		for rdata := range part.data.All() {
 			dst = append(dst, head...)
-			dst = appendType(dst, part.t)
+			dst = append(dst, part.t.String()...)
 			dst = append(dst, '\t')
-			dst = appendRDATA(dst, part.t, rdata)
+			dst = wire.AppendText(dst, part.t, rdata)
 			dst = append(dst, '\n')
 		}
 	}

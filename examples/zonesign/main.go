@@ -13,7 +13,7 @@ import (
 
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
-	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/zonesign"
 )
@@ -81,7 +81,7 @@ func (g *grammar) Run(ctx context.Context, std cli.Streams) error {
 // job turns the flags into a job.
 func (g *grammar) job(std cli.Streams) (*zonesign.Job, error) {
 	now := time.Now()
-	origin, err := zone.ParseName(g.Origin)
+	origin, err := wire.ParseName(g.Origin)
 	if err != nil {
 		return nil, err
 	}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
 // Job is what to sign, and how.
 type Job struct {
-	Origin    zone.Name
+	Origin    wire.Name
 	File      string // "-" is Stdin
 	Stdin     io.Reader
 	Out       string // "" is no file
@@ -218,7 +219,7 @@ func (o *Outcome) DS() []string {
 	var lines []string
 	for _, key := range o.Keys {
 		if key.Use&dnssec.SignKeys != 0 {
-			set := zone.RRset{Type: 43, TTL: 3600, Data: zone.RDATA(nil).Append(key.DS(key.Origin, dnssec.SHA256))}
+			set := zone.RRset{Type: 43, TTL: 3600, Data: wire.RDATA(nil).Append(key.DS(key.Origin, dnssec.SHA256))}
 			lines = append(lines, string(set.AppendText(nil, key.Origin)))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
-	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 )
@@ -23,7 +23,7 @@ const apex = "$TTL 3600\n@ SOA ns host 7 7200 3600 604800 300\n@ NS ns\nns AAAA 
 // job signs a zone with the given text to a file in a directory.
 func job(t *testing.T, dir, text string) *Job {
 	t.Helper()
-	origin, err := zone.ParseName("example.org")
+	origin, err := wire.ParseName("example.org")
 	require.NoError(t, err)
 	return &Job{
 		Origin: origin, File: "-", Stdin: strings.NewReader(text), Out: filepath.Join(dir, "out"),

@@ -1,4 +1,4 @@
-package zone
+package wire
 
 import (
 	"errors"
@@ -231,21 +231,19 @@ func BitmapTypes(bitmap []byte) []Type {
 	return types
 }
 
-func appendType(dst []byte, t Type) []byte {
-	if name, ok := dns.TypeToString[uint16(t)]; ok && name != "None" && name != "Reserved" {
-		return append(dst, name...)
-	}
-	return strconv.AppendUint(append(dst, "TYPE"...), uint64(t), 10)
-}
-
 // String returns the mnemonic, or TYPE123 for an unknown type (RFC 3597 section 5).
-func (t Type) String() string { return string(appendType(nil, t)) }
+func (t Type) String() string {
+	if name, ok := dns.TypeToString[uint16(t)]; ok && name != "None" && name != "Reserved" {
+		return name
+	}
+	return "TYPE" + strconv.Itoa(int(t))
+}
 
 // ParseType reads a type's mnemonic, in either case, or TYPE123.
 func ParseType(text string) (Type, error) {
-	t, ok := parseType([]byte(text))
+	t, ok := ReadType([]byte(text))
 	if !ok {
-		return 0, fmt.Errorf("zone: unknown type %q", text)
+		return 0, fmt.Errorf("wire: unknown type %q", text)
 	}
 	return t, nil
 }

@@ -1,4 +1,4 @@
-package zone
+package wire
 
 import (
 	"encoding/base32"
@@ -25,20 +25,20 @@ var (
 	base32Hex       = base32.HexEncoding.WithPadding(base32.NoPadding)
 )
 
-// rdataReader turns the text of RDATA into canonical wire form.
-type rdataReader struct {
-	tokens  []token
-	origin  Name
+// Reader turns the text of RDATA into canonical wire form.
+type Reader struct {
+	Words   []Word
+	Origin  Name
 	scratch []byte
 }
 
-// append reads the RDATA of a record of type t, which is all of the tokens.
-func (r *rdataReader) append(dst []byte, t Type) ([]byte, error) {
+// Append reads the RDATA of a record of type t, which is all of the words.
+func (r *Reader) Append(dst []byte, t Type) ([]byte, error) {
 	start := len(dst)
 	fields := layouts[t]
 	var err error
 	switch {
-	case len(r.tokens) > 0 && string(r.tokens[0].text) == `\#` && !r.tokens[0].quoted:
+	case len(r.Words) > 0 && string(r.Words[0].Text) == `\#` && !r.Words[0].Quoted:
 		dst, err = r.generic(dst)
 		if err == nil {
 			err = canonical(t, dst[start:])
@@ -53,26 +53,26 @@ func (r *rdataReader) append(dst []byte, t Type) ([]byte, error) {
 	switch {
 	case err != nil:
 		return dst, err
-	case len(r.tokens) > 0:
-		return dst, fmt.Errorf("%q is too much", r.tokens[0].text)
+	case len(r.Words) > 0:
+		return dst, fmt.Errorf("%q is too much", r.Words[0].Text)
 	case len(dst)-start > maxRDATA:
 		return dst, fmt.Errorf("RDATA of %d octets is longer than %d", len(dst)-start, maxRDATA)
 	}
 	return dst, nil
 }
 
-func (r *rdataReader) word() ([]byte, error) {
-	if len(r.tokens) == 0 {
+func (r *Reader) word() ([]byte, error) {
+	if len(r.Words) == 0 {
 		return nil, errMissingField
 	}
-	word := r.tokens[0].text
-	r.tokens = r.tokens[1:]
+	word := r.Words[0].Text
+	r.Words = r.Words[1:]
 	return word, nil
 }
 
 // generic reads the form for unknown types (RFC 3597 section 5).
-func (r *rdataReader) generic(dst []byte) ([]byte, error) {
-	r.tokens = r.tokens[1:]
+func (r *Reader) generic(dst []byte) ([]byte, error) {
+	r.Words = r.Words[1:]
 	length, err := r.number(16)
 	if err != nil {
 		return dst, err
@@ -85,20 +85,20 @@ func (r *rdataReader) generic(dst []byte) ([]byte, error) {
 }
 
 // foreign leaves the RDATA to package dns.
-func (r *rdataReader) foreign(dst []byte, t Type) ([]byte, error) {
+func (r *Reader) foreign(dst []byte, t Type) ([]byte, error) {
 	line := fmt.Appendf(nil, ". 0 IN %s ", t)
-	for _, token := range r.tokens {
-		if !token.joined {
+	for _, word := range r.Words {
+		if !word.Joined {
 			line = append(line, ' ')
 		}
-		if token.quoted {
-			line = append(append(append(line, '"'), token.text...), '"')
+		if word.Quoted {
+			line = append(append(append(line, '"'), word.Text...), '"')
 			continue
 		}
-		line = append(line, token.text...)
+		line = append(line, word.Text...)
 	}
-	r.tokens = nil
-	parser := dns.NewZoneParser(strings.NewReader(string(line)+"\n"), r.origin.String(), "")
+	r.Words = nil
+	parser := dns.NewZoneParser(strings.NewReader(string(line)+"\n"), r.Origin.String(), "")
 	rr, ok := parser.Next()
 	if !ok {
 		if err := parser.Err(); err != nil {
@@ -106,11 +106,11 @@ func (r *rdataReader) foreign(dst []byte, t Type) ([]byte, error) {
 		}
 		return dst, errMissingField
 	}
-	_, rdata, err := packRDATA(rr)
+	_, rdata, err := Pack(rr)
 	return append(dst, rdata...), err
 }
 
-func (r *rdataReader) field(dst []byte, field byte) ([]byte, error) {
+func (r *Reader) field(dst []byte, field byte) ([]byte, error) {
 	switch field {
 	case 'm':
 		return r.bitmap(dst)
@@ -129,7 +129,7 @@ func (r *rdataReader) field(dst []byte, field byte) ([]byte, error) {
 	}
 	switch field {
 	case 'n', 'N':
-		return appendName(dst, word, r.origin, field == 'n')
+		return appendName(dst, word, r.Origin, field == 'n')
 	case 'a', 'q':
 		return appendAddress(dst, word, field == 'a')
 	case 's', 'c':
@@ -139,13 +139,13 @@ func (r *rdataReader) field(dst []byte, field byte) ([]byte, error) {
 	case 'A':
 		return appendAlgorithm(dst, word)
 	case 'T':
-		t, ok := parseType(word)
+		t, ok := ReadType(word)
 		if !ok {
 			err = fmt.Errorf("unknown type %q", word)
 		}
 		return binary.BigEndian.AppendUint16(dst, uint16(t)), err
 	case 'i':
-		value, ok := parseTTL(word)
+		value, ok := ReadTTL(word)
 		if !ok {
 			err = fmt.Errorf("bad time value %q", word)
 		}
@@ -160,7 +160,7 @@ func (r *rdataReader) field(dst []byte, field byte) ([]byte, error) {
 	return dst, fmt.Errorf("field %q cannot be read", field)
 }
 
-func (r *rdataReader) number(bits int) (uint64, error) {
+func (r *Reader) number(bits int) (uint64, error) {
 	word, err := r.word()
 	if err != nil {
 		return 0, err
@@ -206,17 +206,17 @@ func appendAddress(dst, word []byte, four bool) ([]byte, error) {
 }
 
 // strings reads character-strings to the end.
-func (r *rdataReader) strings(dst []byte) ([]byte, error) {
-	if len(r.tokens) == 0 {
+func (r *Reader) strings(dst []byte) ([]byte, error) {
+	if len(r.Words) == 0 {
 		return dst, errMissingField
 	}
 	var err error
-	for _, token := range r.tokens {
-		if dst, err = appendString(dst, token.text); err != nil {
+	for _, word := range r.Words {
+		if dst, err = appendString(dst, word.Text); err != nil {
 			return dst, err
 		}
 	}
-	r.tokens = nil
+	r.Words = nil
 	return dst, nil
 }
 
@@ -274,12 +274,12 @@ func appendTime(dst, word []byte) ([]byte, error) {
 }
 
 // rest reads all words that are left as one hexadecimal or base64 text.
-func (r *rdataReader) rest(dst []byte, field byte) ([]byte, error) {
+func (r *Reader) rest(dst []byte, field byte) ([]byte, error) {
 	r.scratch = r.scratch[:0]
-	for _, token := range r.tokens {
-		r.scratch = append(r.scratch, token.text...)
+	for _, word := range r.Words {
+		r.scratch = append(r.scratch, word.Text...)
 	}
-	r.tokens = nil
+	r.Words = nil
 	var err error
 	if field == 'x' {
 		dst, err = hex.AppendDecode(dst, r.scratch)
@@ -289,7 +289,7 @@ func (r *rdataReader) rest(dst []byte, field byte) ([]byte, error) {
 	return dst, err
 }
 
-func (r *rdataReader) lengthThenHex(dst, word []byte) ([]byte, error) {
+func (r *Reader) lengthThenHex(dst, word []byte) ([]byte, error) {
 	length := len(dst)
 	dst = append(dst, 0)
 	if string(word) == "-" {
@@ -303,7 +303,7 @@ func (r *rdataReader) lengthThenHex(dst, word []byte) ([]byte, error) {
 	return dst, err
 }
 
-func (r *rdataReader) lengthThenBase32(dst, word []byte) ([]byte, error) {
+func (r *Reader) lengthThenBase32(dst, word []byte) ([]byte, error) {
 	length := len(dst)
 	r.scratch = append(r.scratch[:0], word...)
 	for i, c := range r.scratch {
@@ -319,22 +319,22 @@ func (r *rdataReader) lengthThenBase32(dst, word []byte) ([]byte, error) {
 	return dst, err
 }
 
-func (r *rdataReader) bitmap(dst []byte) ([]byte, error) {
+func (r *Reader) bitmap(dst []byte) ([]byte, error) {
 	types := make([]Type, 0, 16)
-	for _, token := range r.tokens {
-		t, ok := parseType(token.text)
+	for _, word := range r.Words {
+		t, ok := ReadType(word.Text)
 		if !ok {
-			return dst, fmt.Errorf("unknown type %q", token.text)
+			return dst, fmt.Errorf("unknown type %q", word.Text)
 		}
 		types = append(types, t)
 	}
-	r.tokens = nil
+	r.Words = nil
 	slices.Sort(types)
 	return AppendBitmap(dst, slices.Compact(types)), nil
 }
 
-// parseType reads a mnemonic or TYPE123.
-func parseType(word []byte) (Type, bool) {
+// ReadType reads a mnemonic or TYPE123.
+func ReadType(word []byte) (Type, bool) {
 	if t, ok := dns.StringToType[string(word)]; ok {
 		return Type(t), word[0]-'A' < 26 && t != 0
 	}
@@ -350,8 +350,11 @@ func parseType(word []byte) (Type, bool) {
 	return Type(value), ok
 }
 
-// parseTTL reads a number of seconds, or one with units as in 1h30m.
-func parseTTL(word []byte) (uint32, bool) {
+// IsData reports whether records of the type can be in a zone (RFC 6895 section 3.1).
+func (t Type) IsData() bool { return t != 0 && t != Type(dns.TypeOPT) && (t < 128 || t > 255) }
+
+// ReadTTL reads a number of seconds, or one with units as in 1h30m.
+func ReadTTL(word []byte) (uint32, bool) {
 	if value, ok := parseNumber(word, math.MaxUint32); ok {
 		return uint32(value), true
 	}
@@ -387,8 +390,8 @@ func parseTTL(word []byte) (uint32, bool) {
 	return uint32(total), len(word) > 0 && !digits
 }
 
-// appendRDATA appends RDATA in canonical form as text.
-func appendRDATA(dst []byte, t Type, rdata []byte) []byte {
+// AppendText appends RDATA in canonical form as text.
+func AppendText(dst []byte, t Type, rdata []byte) []byte {
 	fields := layouts[t]
 	if fields == "" || strings.ContainsAny(string(fields), "6g") {
 		return appendForeign(dst, t, rdata)
@@ -412,11 +415,10 @@ func appendRDATA(dst []byte, t Type, rdata []byte) []byte {
 func appendForeign(dst []byte, t Type, rdata []byte) []byte {
 	if rr, err := unpack(Root, t, 0, rdata); err == nil && layouts[t] == "" {
 		if text := strings.TrimPrefix(rr.String(), rr.Header().String()); !strings.HasPrefix(text, `\#`) {
-			var words scanner
-			words.text = []byte(text)
-			if ok, err := words.next(); ok && err == nil {
-				reader := rdataReader{tokens: words.tokens, origin: Root}
-				if again, err := reader.append(nil, t); err == nil && string(again) == string(rdata) {
+			words := Scanner{Text: []byte(text)}
+			if ok, err := words.Next(); ok && err == nil {
+				reader := Reader{Words: words.Words, Origin: Root}
+				if again, err := reader.Append(nil, t); err == nil && string(again) == string(rdata) {
 					return append(dst, text...)
 				}
 			}
@@ -445,7 +447,7 @@ func appendField(dst []byte, field byte, value []byte) []byte {
 	case 't':
 		return time.Unix(int64(binary.BigEndian.Uint32(value)), 0).UTC().AppendFormat(dst, timeLayout)
 	case 'T':
-		return appendType(dst, Type(binary.BigEndian.Uint16(value)))
+		return append(dst, Type(binary.BigEndian.Uint16(value)).String()...)
 	case 'x':
 		return hex.AppendEncode(dst, value)
 	case 'B':
@@ -478,7 +480,7 @@ func appendField(dst []byte, field byte, value []byte) []byte {
 			if i > 0 {
 				dst = append(dst, ' ')
 			}
-			dst = appendType(dst, t)
+			dst = append(dst, t.String()...)
 		}
 	}
 	return dst

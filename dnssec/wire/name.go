@@ -1,4 +1,4 @@
-package zone
+package wire
 
 import (
 	"errors"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// maxName is the longest name in octets, with its root label (RFC 1035 section 3.1).
-const maxName = 255
+// MaxName is the longest name in octets, with its root label (RFC 1035 section 3.1).
+const MaxName = 255
 
 var (
 	errEmptyLabel = errors.New("empty label")
@@ -29,7 +29,7 @@ const Root Name = "\x00"
 func ParseName(text string) (Name, error) {
 	wire, err := appendName(nil, []byte(text), Root, true)
 	if err != nil {
-		return "", fmt.Errorf("zone: name %q: %w", text, err)
+		return "", fmt.Errorf("wire: name %q: %w", text, err)
 	}
 	return Name(wire), nil
 }
@@ -39,9 +39,9 @@ func ParseName(text string) (Name, error) {
 func NameFromWire(wire []byte) (name Name, rest []byte, err error) {
 	n, err := wireNameLen(wire)
 	if err != nil {
-		return "", nil, fmt.Errorf("zone: %w", err)
+		return "", nil, fmt.Errorf("wire: %w", err)
 	}
-	lowered := append(make([]byte, 0, maxName), wire[:n]...)
+	lowered := append(make([]byte, 0, MaxName), wire[:n]...)
 	lower(lowered)
 	return Name(lowered), wire[n:], nil
 }
@@ -90,7 +90,7 @@ func (n Name) IsWildcard() bool { return strings.HasPrefix(string(n), "\x01*") }
 
 // Wildcard returns the wildcard directly below the name, "" when that is too long.
 func (n Name) Wildcard() Name {
-	if len(n)+2 > maxName {
+	if len(n)+2 > MaxName {
 		return ""
 	}
 	return "\x01*" + n
@@ -98,15 +98,15 @@ func (n Name) Wildcard() Name {
 
 // Compare orders names canonically (RFC 4034 section 6.1).
 func (n Name) Compare(m Name) int {
-	var a, b [2 * maxName]byte
-	return strings.Compare(string(appendKey(a[:0], string(n))), string(appendKey(b[:0], string(m))))
+	var a, b [2 * MaxName]byte
+	return strings.Compare(string(AppendKey(a[:0], string(n))), string(AppendKey(b[:0], string(m))))
 }
 
-// appendKey appends a form of the name whose octets compare as the names do in
+// AppendKey appends a form of the name whose octets compare as the names do in
 // canonical order, and which begins with the key of each of its ancestors: the
 // labels from the root on, each ended by 0, with 0 and 1 inside them escaped.
-func appendKey(dst []byte, wire string) []byte {
-	var starts [maxName / 2]uint8
+func AppendKey(dst []byte, wire string) []byte {
+	var starts [MaxName / 2]uint8
 	labels := 0
 	for i := 0; i < len(wire) && wire[i] != 0; i += int(wire[i]) + 1 {
 		starts[labels] = uint8(i)
@@ -128,7 +128,7 @@ func appendKey(dst []byte, wire string) []byte {
 
 // wireNameLen returns the length of the uncompressed name at the start of wire.
 func wireNameLen(wire []byte) (int, error) {
-	for at := 0; at < len(wire) && at < maxName; at += int(wire[at]) + 1 {
+	for at := 0; at < len(wire) && at < MaxName; at += int(wire[at]) + 1 {
 		switch {
 		case wire[at] == 0:
 			return at + 1, nil
@@ -136,14 +136,19 @@ func wireNameLen(wire []byte) (int, error) {
 			return 0, errLongLabel
 		}
 	}
-	if len(wire) >= maxName {
+	if len(wire) >= MaxName {
 		return 0, errLongName
 	}
 	return 0, errors.New("name is cut short")
 }
 
-// appendName appends the wire form of a name in presentation form; a relative
-// one is completed with origin.
+// AppendWire appends the wire form of a name in presentation form, in lower case; a
+// relative one is completed with origin.
+func AppendWire(dst, text []byte, origin Name) ([]byte, error) {
+	return appendName(dst, text, origin, true)
+}
+
+// appendName is AppendWire, which leaves letters as they are if so told.
 func appendName(dst, text []byte, origin Name, toLower bool) ([]byte, error) {
 	if len(text) == 1 {
 		switch text[0] {
@@ -187,7 +192,7 @@ func appendName(dst, text []byte, origin Name, toLower bool) ([]byte, error) {
 		dst[length] = byte(len(dst) - length - 1)
 		dst = append(dst, origin...)
 	}
-	if len(dst)-start > maxName {
+	if len(dst)-start > MaxName {
 		return dst, errLongName
 	}
 	return dst, nil

@@ -89,7 +89,8 @@ func publicKey(a Algorithm, field []byte) (crypto.PublicKey, error) {
 	return nil, fmt.Errorf("algorithm %d: %w", a, errAlgorithm)
 }
 
-// rsaKey reads an RSA key (RFC 3110 section 2) of 1,024 to 4,096 bits (RFC 5702 section 2.1).
+// rsaKey reads an RSA key (RFC 3110 section 2) of 1,024 to 4,096 bits: RFC 5702
+// section 2.1 has the upper bound, and fewer bits are no longer safe.
 func rsaKey(field []byte) (*rsa.PublicKey, error) {
 	bad := errors.New("malformed RSA public key")
 	if len(field) < 3 {

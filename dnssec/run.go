@@ -476,7 +476,7 @@ func (r *run) finishWith(z *zone.Zone) (*Result, error) {
 	r.result.Expiry = timeNear(r.soonest, r.now)
 	r.result.Due = r.result.Expiry.Add(-r.Refresh)
 	if left, expire := r.result.Expiry.Sub(r.now), z.SOA().Expire; left < time.Duration(expire)*time.Second {
-		r.warn(typeSOA, "expire is %d seconds, but the first signature ends in %d: a secondary that cannot reach its primary would serve a bogus zone (RFC 6781 section 4.4.2)", expire, int(left.Seconds()))
+		r.warn(typeSOA, "expire is %d seconds, but the first signature ends in %d: a secondary that cannot reach its primary would serve a bogus zone (RFC 6781 section 4.4.1)", expire, int(left.Seconds()))
 	}
 	return &r.result, nil
 }

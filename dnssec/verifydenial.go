@@ -77,7 +77,7 @@ func (v *verifier) checkNSEC() {
 			v.find(node.Name, typeNSEC, "there are %d records, not one", set.Data.Len())
 		}
 		if ttl := v.zone.NegativeTTL(); set.TTL != ttl {
-			v.find(node.Name, typeNSEC, "TTL is %d, not %d (RFC 9077 section 3.2)", set.TTL, ttl)
+			v.find(node.Name, typeNSEC, "TTL is %d, not %d (RFC 9077 section 3)", set.TTL, ttl)
 		}
 		_, bitmap := splitNSEC(set.Data.First())
 		v.checkBitmap(node.Name, typeNSEC, bitmap, v.wantedTypes(node, true))
@@ -175,7 +175,7 @@ func (v *verifier) readNSEC3(params []byte) map[string]*hashedSet {
 			continue
 		}
 		if ttl := v.zone.NegativeTTL(); set.TTL != ttl {
-			v.find(node.Name, typeNSEC3, "TTL is %d, not %d (RFC 9077 section 3.2)", set.TTL, ttl)
+			v.find(node.Name, typeNSEC3, "TTL is %d, not %d (RFC 9077 section 3)", set.TTL, ttl)
 		}
 		for rdata := range set.Data.All() {
 			saltEnd := 5 + int(rdata[4])

@@ -290,7 +290,7 @@ func (k *Key) make(spec Spec) error {
 	case dnssec.RSASHA256:
 		bits := cmp.Or(spec.Bits, defaultBits)
 		if bits < 1024 || bits > 4096 {
-			return fmt.Errorf("RSA keys have 1024 to 4096 bits, not %d (RFC 5702 section 2.1)", bits)
+			return fmt.Errorf("RSA keys have 1024 to 4096 bits, not %d", bits)
 		}
 		k.Signer, err = rsa.GenerateKey(rand.Reader, bits)
 	case dnssec.ECDSAP256SHA256, dnssec.ECDSAP384SHA384:

@@ -121,7 +121,7 @@ func parseRSA(fields []field) (crypto.Signer, error) {
 		Primes:    []*big.Int{number("Prime1"), number("Prime2")},
 	}
 	if key.N.BitLen() < 1024 {
-		return nil, errors.New("RSA key has fewer than 1024 bits (RFC 5702 section 2.1)")
+		return nil, errors.New("RSA key has fewer than 1024 bits")
 	}
 	if err := key.Validate(); err != nil {
 		return nil, errors.New("the numbers of the RSA key do not fit each other")

@@ -8,6 +8,7 @@ require (
 	github.com/goccy/go-yaml v1.19.2
 	github.com/stretchr/testify v1.12.1
 	github.com/willscott/go-nfs v0.0.4
+	golang.org/x/sync v0.23.0
 	golang.org/x/sys v0.49.0
 )
 

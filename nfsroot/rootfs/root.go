@@ -62,10 +62,8 @@ func (r Root) keeps() map[string]bool {
 // written with a slash before or after.
 func cleanPath(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 
-// Progress is how far a run has come. Functions that take a callback call it
-// from one goroutine at a time, some times a second at most, and once at the
-// end; nil is allowed.
-type Progress struct {
-	Files, AllFiles int64 // entries of the trees that are written, done and in all
-	Bytes, AllBytes int64 // bytes of content
+// comparePaths orders paths as a walk meets them: what a directory holds
+// directly after it.
+func comparePaths(a, b string) int {
+	return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/"))
 }

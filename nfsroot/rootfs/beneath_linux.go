@@ -67,10 +67,14 @@ func lstat(dir int, p string) (st unix.Stat_t, err error) {
 func missing(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) }
 
 // procPath names an entry of an open directory for the system calls that take
-// only a path. The magic link leads to the directory itself, so that one name
-// is all that is resolved.
+// only a path, or with "" what is open itself. The magic link leads to the very
+// directory, so that one name is all that is resolved.
 func procPath(dir int, name string) string {
-	return "/proc/self/fd/" + strconv.Itoa(dir) + "/" + name
+	p := "/proc/self/fd/" + strconv.Itoa(dir)
+	if name != "" {
+		p += "/" + name
+	}
+	return p
 }
 
 // names returns what an open directory holds.

@@ -40,7 +40,7 @@ func Rebuild(ctx context.Context, golden string, root Root, m Machine, progress 
 		return err
 	}
 	if err := m.around(ctx, s.exchange); err != nil {
-		return errors.Join(fmt.Errorf("rootfs: %s: %w", root.Dir, err), s.remove(stageName))
+		return errors.Join(fmt.Errorf("rootfs: %s: %w", root.Dir, err), s.recover())
 	}
 	return nil
 }

@@ -194,10 +194,19 @@ func (a *application) where(t *target, first string) (place, bool) {
 			return place{t, staged}, true
 		}
 	}
-	want := a.tree.find(first)
-	st, err := lstat(w.root.base, first)
-	same := err == nil && want != nil && st.Size == want.st.Size && st.Mtim == want.st.Mtim && st.Mode == want.st.Mode
-	return place{w.root, first}, same
+	return place{w.root, first}, w.stays(first)
+}
+
+// stays reports whether what a root has at a path is what the source has there,
+// its metadata aside.
+func (w *work) stays(p string) bool {
+	want := w.plan.tree.find(p)
+	st, err := lstat(w.root.base, p)
+	if err != nil || want == nil {
+		return false
+	}
+	have := node{st: st}
+	return have.kind() == want.kind() && (!have.regular() || st.Size == want.st.Size && st.Mtim == want.st.Mtim)
 }
 
 func (a *application) sync() error {

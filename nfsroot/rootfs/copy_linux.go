@@ -103,7 +103,7 @@ func (c *copier) copy(n *node, p string, places []place) error {
 				to.fail(p, err)
 			}
 		}
-		c.meter.done(0)
+		c.meter.done(len(places), 0)
 		return c.dir(n, p, places)
 	}
 	parents := make([]place, len(places))
@@ -199,6 +199,7 @@ func (c *copier) files(dir string, list []*node, places []place, names []string)
 		if err := c.entry(source, n, p, slots); err != nil {
 			return err
 		}
+		c.meter.done(len(slots), n.content())
 	}
 	return nil
 }
@@ -219,7 +220,6 @@ func (c *copier) linkLater(n *node, p string, places []place, names []string) {
 
 // entry copies one entry that is no directory.
 func (c *copier) entry(source int, n *node, p string, slots []slot) error {
-	defer c.meter.done(n.st.Size * int64(len(slots)))
 	if n.regular() && !n.made {
 		if err := c.file(source, n, slots); err != nil {
 			return fmt.Errorf("rootfs: source %q: %w", p, err)
@@ -315,7 +315,7 @@ func (c *copier) link(where func(t *target, first string) (place, bool)) error {
 				to.fail(l.path, err)
 			}
 		}
-		c.meter.done(0)
+		c.meter.done(len(l.places), 0)
 	}
 	return nil
 }

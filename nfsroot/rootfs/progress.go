@@ -27,10 +27,10 @@ func (m *meter) expect(files, bytes int64) {
 	m.allBytes.Add(bytes)
 }
 
-// done counts one entry.
-func (m *meter) done(bytes int64) {
-	files := m.files.Add(1)
-	m.bytes.Add(bytes)
+// done counts an entry that was written to some places, with its size.
+func (m *meter) done(places int, size int64) {
+	files := m.files.Add(int64(places))
+	m.bytes.Add(int64(places) * size)
 	if m.report == nil || !m.busy.CompareAndSwap(false, true) {
 		return
 	}

@@ -38,6 +38,14 @@ func (n *node) regular() bool { return n.kind() == unix.S_IFREG }
 func (n *node) linked() bool  { return n.st.Nlink > 1 && !n.isDir() && !n.made }
 func (n *node) perm() uint32  { return uint32(n.st.Mode) & 0o7777 }
 
+// content returns how many bytes there are to write for n.
+func (n *node) content() int64 {
+	if !n.regular() || n.first != "" {
+		return 0
+	}
+	return n.st.Size
+}
+
 // find returns the entry at a path below n, nil when there is none.
 func (n *node) find(p string) *node {
 	for name := range strings.SplitSeq(p, "/") {
@@ -66,9 +74,7 @@ func (n *node) walk(p string, visit func(p string, n *node)) {
 func (n *node) totals() (files, bytes int64) {
 	n.walk("", func(_ string, n *node) {
 		files++
-		if n.regular() && n.first == "" {
-			bytes += n.st.Size
-		}
+		bytes += n.content()
 	})
 	return files, bytes
 }

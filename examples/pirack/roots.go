@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -273,14 +272,10 @@ func (c *emptyCmd) Run(ctx context.Context, std cli.Streams) error {
 
 // progress returns a callback that draws a bar, nil where that is no terminal.
 func progress(w io.Writer) func(rootfs.Progress) {
-	f, ok := w.(*os.File)
-	if !ok {
+	if !cli.IsTerminal(w) {
 		return nil
 	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil
-	}
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish())
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish())
 	return func(p rootfs.Progress) {
 		bar.ChangeMax64(max(p.AllBytes, 1))
 		bar.Set64(p.Bytes)

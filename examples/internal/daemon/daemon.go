@@ -20,6 +20,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/berryrack/berryrack/examples/internal/cli"
 )
 
 // Flags are those of every command that runs on.
@@ -52,20 +54,10 @@ type Figure struct {
 
 // Logger returns a logger that writes text to a terminal, and JSON elsewhere.
 func Logger(w io.Writer) *slog.Logger {
-	if IsTerminal(w) {
+	if cli.IsTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, nil))
 	}
 	return slog.New(slog.NewJSONHandler(w, nil))
-}
-
-// IsTerminal reports whether w is a file that is a terminal.
-func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // Serve runs the service until ctx ends or it fails, and tells systemd (as

@@ -103,7 +103,8 @@ func (a *applier) undo(ctx context.Context) (left []Step) {
 	for at := 0; at < len(ops); {
 		n, errs := a.some(ctx, ops[at:])
 		for i := range n {
-			if step := a.steps[of[at+i]]; errs[i] != nil && !(len(left) > 0 && left[len(left)-1].do == step.do) {
+			gone := ops[at+i].verb == deleteLink && errors.Is(errs[i], unix.ENODEV)
+			if step := a.steps[of[at+i]]; errs[i] != nil && !gone && !(len(left) > 0 && left[len(left)-1].do == step.do) {
 				left = append(left, step)
 			}
 		}
@@ -149,7 +150,7 @@ func (a *applier) some(ctx context.Context, ops []op) (n int, errs []error) {
 			return 1, []error{err}
 		}
 		if !a.knows(ops[0]) {
-			return 1, []error{fmt.Errorf("there is no link %s", ops[0].needs())}
+			return 1, []error{fmt.Errorf("%s: %w", ops[0].needs(), unix.ENODEV)}
 		}
 	}
 	deletes := ops[0].verb == deleteLink

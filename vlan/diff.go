@@ -71,6 +71,7 @@ type differ struct {
 func (d *differ) problems() []error {
 	problems := Host{Interfaces: d.want.Interfaces}.problems()
 	var places []place
+	seen := map[string]bool{} // parents: one word about each is enough
 	for _, i := range d.want.Interfaces {
 		if _, ok := d.want.Owned.Slot(i.ID); !ok || !d.want.parent(i.Parent) {
 			problems = append(problems, fmt.Errorf("%s: not owned: no slot has id %d, or VLANs on %s are not the plan's", i.IfName(), i.ID, i.Parent))
@@ -78,8 +79,9 @@ func (d *differ) problems() []error {
 		for _, prefix := range i.Addresses {
 			places = append(places, place{prefix, "this host's", i.IfName(), tag{i.Protocol, i.ID}})
 		}
-		if err := d.parentProblem(i); err != nil {
+		if err := d.parentProblem(i); err != nil && !seen[i.Parent] {
 			problems = append(problems, err)
+			seen[i.Parent] = true
 		}
 	}
 	problems = append(problems, overlaps(places)...)

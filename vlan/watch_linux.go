@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	eventQueue = 256
 	// maxReasons is how many reasons a log line has.
 	maxReasons = 8
+	// settle is how long more reasons are waited for after the first.
+	settle = 20 * time.Millisecond
 	// maxRetry is the longest time until what failed is tried again.
 	maxRetry = time.Minute
 )
@@ -63,15 +66,21 @@ func (w Watcher) Watch(ctx context.Context, want Wanted) error {
 	return err
 }
 
-// event is a change: of a link, or of an address or route on one.
+// event is a change: of a link, or of an address or default route on one. The
+// zero event is that some were lost.
 type event struct {
 	kind   netlink.HeaderType
 	device device
-	what   string // the address or the gateway
+	prefix netip.Prefix
+	via    netip.Addr
 }
 
-// lost is the event that some were lost.
-var lost = event{what: "events were lost"}
+func (e event) what() string {
+	if e.via.IsValid() {
+		return "default via " + e.via.String()
+	}
+	return e.prefix.String()
+}
 
 // listen sends what happens, until reading fails. That it always does at last:
 // once ctx is done, or the conn is closed.
@@ -81,7 +90,7 @@ func (c conn) listen(ctx context.Context, events chan<- event) error {
 		var found []event
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
-			found = []event{lost}
+			found = []event{{}}
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
@@ -115,13 +124,13 @@ func parseEvent(message netlink.Message) (e event, ok bool) {
 		if err != nil || !a.permanent() {
 			return event{}, false
 		}
-		e.device.index, e.what = a.index, a.prefix.String()
+		e.device.index, e.prefix = a.index, a.prefix
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		h, isDefault, err := parseDefault(message)
 		if err != nil || !isDefault {
 			return event{}, false
 		}
-		e.device.index, e.what = h.index, "default via "+h.via.String()
+		e.device.index, e.via = h.index, h.via
 	default:
 		return event{}, false
 	}
@@ -202,77 +211,89 @@ func (w watch) apply(ctx context.Context, reasons []string) (State, error) {
 }
 
 // wait returns why to apply again, once the interval is over and there is a
-// reason to.
+// reason to. One reason seldom comes alone.
 func (w watch) wait(ctx context.Context, have State, interval time.Duration, again <-chan time.Time) ([]string, error) {
-	early := time.After(interval)
+	due := time.After(interval)
 	var reasons []string
-	more := 0
 	for {
+		reason := ""
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-early:
-			early = nil
+		case <-due:
+			due = nil
+			if len(reasons) > 0 {
+				return reasons, nil
+			}
 		case <-again:
-			reasons = append(reasons, "it failed before")
+			reason = "it failed before"
 		case e := <-w.events:
-			reason := w.why(e, have)
-			if reason == "" || slices.Contains(reasons, reason) {
-				continue
-			}
-			if len(reasons) < maxReasons {
-				reasons = append(reasons, reason)
-			} else {
-				more++
-			}
+			reason = w.why(e, have)
 		}
-		if early == nil && len(reasons) > 0 {
-			if more > 0 {
-				reasons = append(reasons, fmt.Sprintf("and %d more", more))
-			}
-			return reasons, nil
+		if reason == "" || slices.Contains(reasons, reason) {
+			continue
+		}
+		if due == nil && len(reasons) == 0 {
+			due = time.After(settle)
+		}
+		switch len(reasons) {
+		case maxReasons:
+		case maxReasons - 1:
+			reasons = append(reasons, "and more")
+		default:
+			reasons = append(reasons, reason)
 		}
 	}
 }
 
-// why returns what an event means for the plan: "" is nothing.
+// why returns what an event means for the plan: "" is nothing, as that of a
+// change that made the kernel what it was known to be, or is to be.
 func (w watch) why(e event, have State) string {
-	if e == lost {
-		return lost.what
+	if e.kind == 0 {
+		return "events were lost"
 	}
-	name := e.device.name
-	if name == "" {
-		name = w.name(e.device.index, have)
+	if e.kind == unix.RTM_NEWLINK || e.kind == unix.RTM_DELLINK {
+		return w.whyLink(e, have)
 	}
-	parent := w.want.parent(name)
-	planned := slices.ContainsFunc(w.want.Interfaces, func(i Interface) bool { return i.IfName() == name })
-	if !parent && !planned {
+	at := slices.IndexFunc(have.Links, func(link Link) bool { return link.index == e.device.index })
+	if at < 0 {
 		return ""
 	}
-	switch e.kind {
-	case unix.RTM_NEWLINK:
-		if e.device.flags&unix.IFF_UP == 0 {
-			return name + " is down"
-		}
-		return name + " is up, or changed"
-	case unix.RTM_DELLINK:
-		return name + " was deleted"
+	name := have.Links[at].Name
+	i := slices.IndexFunc(w.want.Interfaces, func(i Interface) bool { return i.IfName() == name })
+	if i < 0 {
+		return ""
 	}
-	if parent {
-		return "" // its addresses and routes are not ours
+	added := e.kind == unix.RTM_NEWADDR || e.kind == unix.RTM_NEWROUTE
+	wanted := slices.Contains(w.want.Interfaces[i].Addresses, e.prefix) || slices.Contains(w.want.Interfaces[i].Gateways, e.via)
+	switch what := e.what(); {
+	case added == wanted:
+		return ""
+	case added:
+		return name + ": " + what + " was added"
+	default:
+		return name + ": " + what + " was removed"
 	}
-	if e.kind == unix.RTM_NEWADDR || e.kind == unix.RTM_NEWROUTE {
-		return name + ": " + e.what + " was added"
-	}
-	return name + ": " + e.what + " was removed"
 }
 
-// name returns the name of the link that has the index, or had it.
-func (w watch) name(index int, have State) string {
-	for _, link := range have.Links {
-		if link.index == index {
-			return link.Name
-		}
+// whyLink is why for the event of a link.
+func (w watch) whyLink(e event, have State) string {
+	name, up := e.device.name, e.device.flags&unix.IFF_UP != 0
+	known := slices.ContainsFunc(have.Links, func(link Link) bool {
+		return link.index == e.device.index && link.Name == name && link.Up == up && link.MTU == e.device.mtu
+	}) || slices.ContainsFunc(have.Parents, func(parent Parent) bool {
+		return parent.index == e.device.index && parent.Name == name && parent.Up == up && parent.MTU == e.device.mtu
+	})
+	planned := w.want.parent(name) || slices.ContainsFunc(w.want.Interfaces, func(i Interface) bool { return i.IfName() == name })
+	switch {
+	case !planned:
+		return ""
+	case e.kind == unix.RTM_DELLINK:
+		return name + " was deleted"
+	case known:
+		return ""
+	case !up:
+		return name + " is down"
 	}
-	return ""
+	return name + " is up, or changed"
 }

@@ -22,6 +22,7 @@ type grammar struct {
 	Write   writeCmd   `cmd:"" help:"Write every file of the rack below a directory."`
 	Install installCmd `cmd:"" help:"On the fileserver: copy its files into place and make them take effect."`
 	Check   checkCmd   `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned."`
+	Apply   applyCmd   `cmd:"" help:"On the fileserver: make the VLAN interfaces of the running kernel as planned."`
 	Roots   rootsCmd   `cmd:"" help:"On the fileserver: make and keep the roots of the Pis."`
 }
 

@@ -157,4 +157,3 @@ func serving(ctx context.Context, server string) error {
 		}
 	}
 }
-

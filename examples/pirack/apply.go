@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/daemon"
 	"github.com/berryrack/berryrack/vlan"
@@ -56,7 +58,7 @@ func (c *applyCmd) Run(ctx context.Context, std cli.Streams) error {
 	return ns.Apply(ctx, changes.Steps)
 }
 
-// namespace opens a network namespace; it stays open as long as the program runs.
+// namespace opens a network namespace. It stays open as long as the program runs.
 func namespace(name string) (vlan.Namespace, error) {
 	if name == "" {
 		return vlan.Namespace{}, nil
@@ -64,11 +66,12 @@ func namespace(name string) (vlan.Namespace, error) {
 	if !filepath.IsLocal(name) || strings.Contains(name, "/") {
 		return vlan.Namespace{}, &cli.UsageError{Err: fmt.Errorf("%q is no name of a network namespace", name)}
 	}
-	f, err := os.Open(filepath.Join("/run/netns", name))
+	path := filepath.Join("/run/netns", name)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return vlan.Namespace{}, err
+		return vlan.Namespace{}, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return vlan.Namespace{FD: int(f.Fd())}, nil
+	return vlan.Namespace{FD: fd}, nil
 }
 
 // watch keeps the interfaces as the rack says; SIGHUP reads it again.

@@ -50,10 +50,7 @@ type Controller struct {
 // Check reports whether the guard lets the port's power be interrupted now. It
 // changes nothing.
 func (c *Controller) Check(ctx context.Context, id PortID) error {
-	if c.Journal == nil {
-		return fmt.Errorf("poe: port %v: %w", id, ErrNoJournal)
-	}
-	port, err := c.Guard.listed(id)
+	port, err := c.allowed(id)
 	if err != nil {
 		return err
 	}
@@ -63,33 +60,52 @@ func (c *Controller) Check(ctx context.Context, id PortID) error {
 	return c.Guard.identified(ctx, c.PSE, id, port)
 }
 
+// allowed returns what is known of a port that may be switched at all.
+func (c *Controller) allowed(id PortID) (Port, error) {
+	if c.Journal == nil {
+		return Port{}, fmt.Errorf("poe: port %v: %w", id, ErrNoJournal)
+	}
+	return c.Guard.listed(id)
+}
+
 // Off disables a port for good, if the guard allows it, and returns once it is
 // dark.
 func (c *Controller) Off(ctx context.Context, id PortID) error {
+	if _, err := c.allowed(id); err != nil {
+		return err
+	}
+	release, err := c.Journal.claim(id)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := c.Check(ctx, id); err != nil {
 		return err
 	}
+	c.log("off", id)
 	if err := c.Journal.begin(id, "", time.Now(), false); err != nil {
 		return err
 	}
 	if err := c.PSE.Set(ctx, id, AdminDisabled); err != nil {
 		return fmt.Errorf("poe: port %v: off: %w", id, err)
 	}
-	_, err := c.await(ctx, id, c.settle(), "dark", Status.Dark)
+	_, err = c.await(ctx, id, c.settle(), "dark", Status.Dark)
 	return err
 }
 
 // On enables a port that the guard lists, and returns once its device is up.
 func (c *Controller) On(ctx context.Context, id PortID) (Report, error) {
-	port, err := c.Guard.listed(id)
+	port, err := c.allowed(id)
 	if err != nil {
 		return Report{Port: id}, err
 	}
-	if c.Journal == nil {
-		return Report{Port: id}, fmt.Errorf("poe: port %v: %w", id, ErrNoJournal)
+	release, err := c.Journal.claim(id)
+	if err != nil {
+		return Report{Port: id, Name: port.Name}, err
 	}
+	defer release()
 	run := c.begin(ctx, id, port)
-	err = errors.Join(c.restore(ctx, id, c.darkMode(id)), run.finish(ctx))
+	err = run.start(ctx, c.darkMode(id))
 	return run.report, err
 }
 
@@ -115,8 +131,8 @@ func (c *Controller) restore(ctx context.Context, id PortID, mode string) error 
 			break
 		}
 		c.log("on failed", id, "error", err)
-		if !c.pause(ctx) {
-			return fmt.Errorf("poe: port %v: on: %w; it is still dark, and in the journal", id, err)
+		if errors.Is(err, ErrNoPort) || !c.pause(ctx) {
+			return fmt.Errorf("poe: port %v: on: %w", id, err)
 		}
 	}
 	c.log("is on", id)

@@ -56,14 +56,24 @@ func (r Report) String() string {
 // delivers power and the device is up.
 //
 // From the journal's entry on, the port is enabled again whatever happens, a
-// cancelled ctx included; Cycle then returns within Settle. The report holds
-// what was reached also when the error is not nil.
+// cancelled ctx included; Cycle then returns within Settle. When that fails,
+// the journal keeps the port for [Controller.Recover]. The report holds what
+// was reached also when the error is not nil.
 func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
-	if err := c.Check(ctx, id); err != nil {
-		return Report{Port: id, Name: c.Guard.Ports[id].Name}, err
+	port, err := c.allowed(id)
+	if err != nil {
+		return Report{Port: id}, err
 	}
-	run := c.begin(ctx, id, c.Guard.Ports[id])
-	err := run.cycle(ctx)
+	release, err := c.Journal.claim(id)
+	if err == nil {
+		defer release()
+		err = c.Check(ctx, id)
+	}
+	if err != nil {
+		return Report{Port: id, Name: port.Name}, err
+	}
+	run := c.begin(ctx, id, port)
+	err = run.cycle(ctx)
 	return run.report, err
 }
 
@@ -72,39 +82,63 @@ type run struct {
 	*Controller
 	port    Port
 	report  Report
+	unread  error // why nobody knows how the port was
 	before  Counters
 	counted bool
 }
 
-// begin takes down how the port is, as far as the switch tells.
+// begin takes down how the port is.
 func (c *Controller) begin(ctx context.Context, id PortID, port Port) *run {
 	r := &run{Controller: c, port: port, report: Report{Port: id, Name: port.Name, Tries: 1, Began: time.Now()}}
-	r.report.Before, _ = c.status(ctx, id)
+	r.report.Before, r.unread = c.status(ctx, id)
 	r.before, r.counted = c.counters(ctx, id)
 	return r
 }
 
-// cycle interrupts the port's power and waits for its device.
+// start enables the port in the given mode and waits for its device.
+func (r *run) start(ctx context.Context, mode string) error {
+	r.report.Mode = mode
+	if err := r.restore(ctx, r.report.Port, mode); err != nil {
+		r.settled(ctx)
+		return err
+	}
+	return r.finish(ctx)
+}
+
+// cycle interrupts the port's power and waits for its device. A port of which
+// the switch tells nothing is left alone.
 func (r *run) cycle(ctx context.Context) error {
 	id := r.report.Port
 	mode, err := r.mode(ctx, id)
-	if err != nil {
-		return fmt.Errorf("poe: port %v: mode: %w", id, err)
+	if err = errors.Join(r.unread, err); err != nil {
+		return fmt.Errorf("poe: port %v: left alone: %w", id, err)
 	}
 	r.report.Mode = mode
-	r.log("journal", id)
+	r.log("journal", id, "mode", mode)
 	if err := r.Journal.begin(id, mode, time.Now(), true); err != nil {
 		return err
 	}
-	if done, err := r.reset(ctx); done {
+	errCut := r.cut(ctx)
+	if errors.Is(errCut, ErrRefused) {
+		return errors.Join(errCut, r.Journal.done(id))
+	}
+	if err := errors.Join(errCut, r.restore(ctx, id, mode)); err != nil {
+		r.settled(ctx)
 		return err
 	}
-	errOff := r.off(ctx)
-	errOn := r.restore(ctx, id, mode)
-	if errOff != nil || errOn != nil {
-		return errors.Join(errOff, errOn, r.settled(ctx))
-	}
 	return r.finish(ctx)
+}
+
+// cut takes the port's power away, by the equipment's own reset where that is
+// wanted and there is one.
+func (r *run) cut(ctx context.Context) error {
+	if resetter, ok := r.PSE.(Resetter); ok && r.Native {
+		err := r.reset(ctx, resetter)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return r.off(ctx)
 }
 
 // off disables the port and holds it dark.
@@ -124,45 +158,31 @@ func (r *run) off(ctx context.Context) error {
 	return nil
 }
 
-// reset lets the equipment cycle the port, when it is to and can. Like the
-// rest, it then waits for the device.
-func (r *run) reset(ctx context.Context) (done bool, err error) {
+// reset lets the equipment cycle the port. The port may be back before anybody
+// looks, so that not to have seen it go proves nothing.
+func (r *run) reset(ctx context.Context, pse Resetter) error {
 	id := r.report.Port
-	resetter, ok := r.PSE.(Resetter)
-	if !ok || !r.Native {
-		return false, nil
-	}
 	r.log("reset", id)
-	err = resetter.Reset(ctx, id)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return false, nil
+	if err := pse.Reset(ctx, id); err != nil {
+		return fmt.Errorf("poe: port %v: reset: %w", id, err)
 	}
 	r.report.Native = true
-	if err == nil {
-		// The port may be back before we look, so that not to have seen it go
-		// proves nothing either way.
-		if _, errGone := r.await(ctx, id, 2*r.poll()+time.Second, "without power", func(s Status) bool { return !s.Delivering() }); errGone == nil {
-			r.report.Dark = time.Now()
-		}
-		err = r.finish(ctx)
-	} else {
-		err = fmt.Errorf("poe: port %v: reset: %w", id, err)
+	gone := func(s Status) bool { return !s.Delivering() }
+	if _, err := r.await(ctx, id, 3*r.poll(), "without power", gone); err == nil {
+		r.report.Dark = time.Now()
 	}
-	return true, errors.Join(err, r.restore(ctx, id, r.report.Mode))
+	return nil
 }
 
 // finish waits until the port delivers power and its device is up.
 func (r *run) finish(ctx context.Context) error {
-	id := r.report.Port
-	after, err := r.await(ctx, id, r.settle(), "delivering", Status.Delivering)
+	defer r.settled(ctx)
+	after, err := r.await(ctx, r.report.Port, r.settle(), "delivering", Status.Delivering)
 	if err != nil {
-		return errors.Join(err, r.settled(ctx))
+		return err
 	}
 	r.report.Delivering, r.report.After = time.Now(), after
-	if err := r.answered(ctx); err != nil {
-		return errors.Join(err, r.settled(ctx))
-	}
-	return r.settled(ctx)
+	return r.answered(ctx)
 }
 
 // answered waits until the device does.
@@ -186,7 +206,7 @@ func (r *run) answered(ctx context.Context) error {
 }
 
 // settled takes down how the port is at the end.
-func (r *run) settled(ctx context.Context) error {
+func (r *run) settled(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.settle())
 	defer cancel()
 	if after, err := r.status(ctx, r.report.Port); err == nil {
@@ -196,31 +216,4 @@ func (r *run) settled(ctx context.Context) error {
 		moved := now.Since(r.before)
 		r.report.Faults = &moved
 	}
-	return nil
-}
-
-// Recover enables the ports that a crash left dark, in order, each in the mode
-// that it had, and waits for each to deliver power before the next. It asks no
-// guard: their power was taken away under one. With nothing to recover it does
-// nothing.
-func (c *Controller) Recover(ctx context.Context) ([]Report, error) {
-	if c.Journal == nil {
-		return nil, fmt.Errorf("poe: recover: %w", ErrNoJournal)
-	}
-	var reports []Report
-	var problems []error
-	for _, intent := range c.Journal.Dark() {
-		if ctx.Err() != nil {
-			return reports, errors.Join(append(problems, context.Cause(ctx))...)
-		}
-		r := c.begin(ctx, intent.Port, Port{Name: c.Guard.Ports[intent.Port].Name})
-		r.report.Mode = intent.Mode
-		err := c.restore(ctx, intent.Port, intent.Mode)
-		if err == nil {
-			err = r.finish(ctx)
-		}
-		problems = append(problems, err)
-		reports = append(reports, r.report)
-	}
-	return reports, errors.Join(problems...)
 }

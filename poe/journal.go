@@ -29,6 +29,7 @@ type Journal struct {
 
 	mu    sync.Mutex
 	state journalState
+	held  map[PortID]bool // ports that somebody in this process is switching
 }
 
 type journalState struct {
@@ -54,7 +55,7 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("poe: journal %s: %w", path, err)
 	}
-	j := &Journal{path: path, lock: lock, step: func(string) {}}
+	j := &Journal{path: path, lock: lock, step: func(string) {}, held: map[PortID]bool{}}
 	if err := j.read(); err != nil {
 		lock.Close()
 		return nil, err
@@ -83,6 +84,21 @@ func (j *Journal) LastCut(id PortID) time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.state.Cut[id]
+}
+
+// claim keeps everybody else in this process off the port until release.
+func (j *Journal) claim(id PortID) (release func(), err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.held[id] {
+		return nil, fmt.Errorf("poe: port %v: %w on it", id, ErrBusy)
+	}
+	j.held[id] = true
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.held, id)
+	}, nil
 }
 
 // begin writes that the port is about to go dark. mustReturn says whether it

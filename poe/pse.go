@@ -23,7 +23,8 @@ type PSE interface {
 
 	// Set enables or disables a port. It returns nil only when the port's
 	// admin state reads as it was set. It does not wait for the device. When
-	// it fails, the port may be in either state.
+	// it fails, the port may be in either state, unless the error wraps
+	// [ErrRefused].
 	Set(ctx context.Context, port PortID, admin Admin) error
 }
 
@@ -87,6 +88,7 @@ var (
 	ErrProtected   = errors.New("port is protected")
 	ErrCooldown    = errors.New("port was switched off a moment ago")
 	ErrIdentity    = errors.New("not the device that belongs there")
+	ErrRefused     = errors.New("the switch refused the change")
 	ErrUnconfirmed = errors.New("the switch's state does not confirm the change")
 	ErrNotUp       = errors.New("device did not come up")
 	ErrBudget      = errors.New("power budget does not allow the port")

@@ -52,19 +52,19 @@ func (c *Controller) Stagger(ctx context.Context, ports []PortID, pace Pace) ite
 			yield(Report{}, err)
 			return
 		}
-		ctx, cancel := context.WithCancel(ctx)
+		running, cancel := context.WithCancel(ctx)
 		s := stagger{Controller: c, pace: pace, inFlight: map[PortID]bool{}, results: make(chan result)}
-		go s.start(ctx, ports)
-		for r := range s.results {
-			if ctx.Err() == nil || r.report.Tries > 0 {
-				if !yield(r.report, r.err) {
-					cancel()
-					break
-				}
+		go s.start(running, ports)
+		wanted := true
+		for r := range s.results { // to the end: those under way enable their ports
+			if wanted && !yield(r.report, r.err) {
+				wanted = false
+				cancel()
 			}
 		}
 		cancel()
-		for range s.results { // until those under way have enabled their ports
+		if wanted && ctx.Err() != nil {
+			yield(Report{}, fmt.Errorf("poe: stagger: cut short: %w", context.Cause(ctx)))
 		}
 	}
 }
@@ -149,19 +149,22 @@ func (s *stagger) start(ctx context.Context, ports []PortID) {
 
 // bringUp switches a port on, and cycles it once if its device does not answer.
 func (s *stagger) bringUp(ctx context.Context, id PortID) (Report, error) {
-	r := s.begin(ctx, id, s.Guard.Ports[id])
-	err := s.restore(ctx, id, s.darkMode(id))
-	if err == nil {
-		err = r.finish(ctx)
+	release, err := s.Journal.claim(id)
+	if err != nil {
+		return Report{Port: id, Name: s.Guard.Ports[id].Name}, err
 	}
+	defer release()
+	r := s.begin(ctx, id, s.Guard.Ports[id])
+	err = r.start(ctx, s.darkMode(id))
 	if err == nil || ctx.Err() != nil {
 		return r.report, err
 	}
 	s.log("try again", id, "error", err)
-	if errIdentity := s.Guard.identified(ctx, s.PSE, id, r.port); errIdentity != nil {
-		return r.report, errors.Join(err, errIdentity)
+	if errGuard := s.Guard.identified(ctx, s.PSE, id, r.port); errGuard != nil {
+		return r.report, errors.Join(err, errGuard)
 	}
 	r.report.Tries = 2
+	_, r.unread = s.status(ctx, id)
 	if errAgain := r.cycle(ctx); errAgain != nil {
 		return r.report, fmt.Errorf("%w (at first: %w)", errAgain, err)
 	}

@@ -105,18 +105,8 @@ func (c *Controller) On(ctx context.Context, id PortID) (Report, error) {
 	}
 	defer release()
 	run := c.begin(ctx, id, port)
-	err = run.start(ctx, c.darkMode(id))
+	err = run.start(ctx)
 	return run.report, err
-}
-
-// darkMode returns the mode in which a port that a crash left dark was.
-func (c *Controller) darkMode(id PortID) string {
-	for _, intent := range c.Journal.Dark() {
-		if intent.Port == id {
-			return intent.Mode
-		}
-	}
-	return ""
 }
 
 // restore enables the port, and then takes it off the journal. It does so
@@ -189,14 +179,18 @@ func (c *Controller) status(ctx context.Context, id PortID) (Status, error) {
 func (c *Controller) await(ctx context.Context, id PortID, limit time.Duration, what string, wanted func(Status) bool) (Status, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	last, errLast := Status{Port: id}, error(nil)
 	for {
 		s, err := c.status(limited, id)
 		if err == nil && wanted(s) {
 			c.log("is "+what, id, "status", s)
 			return s, nil
 		}
+		if limited.Err() == nil || last.Admin == 0 { // the end of the wait is no news
+			last, errLast = s, err
+		}
 		if !c.pause(limited) {
-			return s, c.gaveUp(ctx, s, what, limit, err)
+			return last, c.gaveUp(ctx, last, what, limit, errLast)
 		}
 	}
 }

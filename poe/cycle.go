@@ -95,12 +95,16 @@ func (c *Controller) begin(ctx context.Context, id PortID, port Port) *run {
 	return r
 }
 
-// start enables the port in the given mode and waits for its device.
-func (r *run) start(ctx context.Context, mode string) error {
-	r.report.Mode = mode
-	if err := r.restore(ctx, r.report.Port, mode); err != nil {
-		r.settled(ctx)
-		return err
+// start enables the port, unless it is, and waits for its device. A port that a
+// crash left dark gets back the mode that it had.
+func (r *run) start(ctx context.Context) error {
+	intent, dark := r.Journal.dark(r.report.Port)
+	r.report.Mode = intent.Mode
+	if dark || r.unread != nil || r.report.Before.Admin != AdminEnabled {
+		if err := r.restore(ctx, r.report.Port, intent.Mode); err != nil {
+			r.settled(ctx)
+			return err
+		}
 	}
 	return r.finish(ctx)
 }
@@ -200,6 +204,9 @@ func (r *run) answered(ctx context.Context) error {
 			return nil
 		}
 		if !r.pause(limited) {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
 			return fmt.Errorf("poe: port %v: %w within %v: %w", r.report.Port, ErrNotUp, r.boot(), err)
 		}
 	}

@@ -79,6 +79,14 @@ func (j *Journal) Dark() []Intent {
 	return dark
 }
 
+// dark returns whether the port must be switched on, and how.
+func (j *Journal) dark(id PortID) (Intent, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	intent, ok := j.state.Dark[id]
+	return intent, ok
+}
+
 // LastCut returns when the port's power was last taken away, zero for never.
 func (j *Journal) LastCut(id PortID) time.Time {
 	j.mu.Lock()
@@ -115,10 +123,7 @@ func (j *Journal) begin(id PortID, mode string, now time.Time, mustReturn bool) 
 
 // done writes that the port is on.
 func (j *Journal) done(id PortID) error {
-	j.mu.Lock()
-	_, dark := j.state.Dark[id]
-	j.mu.Unlock()
-	if !dark {
+	if _, dark := j.dark(id); !dark {
 		return nil
 	}
 	return j.change(func(s *journalState) { delete(s.Dark, id) })

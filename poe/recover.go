@@ -36,6 +36,6 @@ func (c *Controller) recoverPort(ctx context.Context, intent Intent) (Report, er
 	}
 	defer release()
 	r := c.begin(ctx, intent.Port, Port{Name: name})
-	err = r.start(ctx, intent.Mode)
+	err = r.start(ctx)
 	return r.report, err
 }

@@ -155,7 +155,7 @@ func (s *stagger) bringUp(ctx context.Context, id PortID) (Report, error) {
 	}
 	defer release()
 	r := s.begin(ctx, id, s.Guard.Ports[id])
-	err = r.start(ctx, s.darkMode(id))
+	err = r.start(ctx)
 	if err == nil || ctx.Err() != nil {
 		return r.report, err
 	}

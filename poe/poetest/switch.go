@@ -57,7 +57,7 @@ type Switch struct {
 	trouble  Trouble
 	gone     time.Time // until when the agent is restarting
 	requests int
-	busy     sync.Mutex // held while a change is made
+	free     chan struct{} // holds a token but while a change is made
 }
 
 // port is a simulated port. What it says depends on the time since changed.
@@ -78,7 +78,8 @@ func New(config Config) *Switch {
 	config.Ports = or(config.Ports, 48)
 	config.Watts = or(config.Watts, 370)
 	config.Threshold = or(config.Threshold, 80)
-	s := &Switch{config: config, ports: map[poe.PortID]*port{}}
+	s := &Switch{config: config, ports: map[poe.PortID]*port{}, free: make(chan struct{}, 1)}
+	s.free <- struct{}{}
 	for group := 1; group <= config.Groups; group++ {
 		for n := 1; n <= config.Ports; n++ {
 			id := poe.PortID{Group: group, Port: n}
@@ -257,8 +258,12 @@ func (s *Switch) Explain(id poe.PortID, admin poe.Admin) string {
 
 // reachable waits while the switch is busy or restarting.
 func (s *Switch) reachable(ctx context.Context) error {
-	s.busy.Lock()
-	s.busy.Unlock() //nolint:staticcheck // to have waited is the purpose
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("poetest: no answer: %w", context.Cause(ctx))
+	case <-s.free:
+		s.free <- struct{}{}
+	}
 	s.mu.Lock()
 	left := time.Until(s.gone)
 	s.mu.Unlock()
@@ -317,9 +322,9 @@ func (s *Switch) suffer(ctx context.Context) fate {
 	}
 	s.mu.Unlock()
 	if fate != setLost && t.Slow > 0 {
-		s.busy.Lock()
+		<-s.free
 		_ = sleep(context.WithoutCancel(ctx), t.Slow)
-		s.busy.Unlock()
+		s.free <- struct{}{}
 	}
 	return fate
 }

@@ -100,6 +100,10 @@ func (s *session) failed(ctx context.Context, err error) error {
 			return fmt.Errorf("poe/snmp: %s: %w: %w", s.address, ErrCredentials, refusal)
 		}
 	}
+	// An agent that does not know the user cannot sign its report of that.
+	if strings.Contains(err.Error(), "not authentic") {
+		return fmt.Errorf("poe/snmp: %s: %w: it knows no such user, or another passphrase", s.address, ErrCredentials)
+	}
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &timeout) && timeout.Timeout() || strings.Contains(err.Error(), "timeout") {
 		return fmt.Errorf("poe/snmp: %s: %w", s.address, ErrNoAnswer)
 	}

@@ -108,3 +108,7 @@ func TestMikroTikIsReadOnly(t *testing.T) {
 	_, err = client.Supplies(t.Context())
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 }
+
+func conform(t *testing.T, sw poe.PSE) error {
+	return poetest.Conform(t.Context(), poetest.Subject{PSE: sw, Port: port2, Other: port48})
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -530,7 +531,8 @@ func TestNetSNMPFailures(t *testing.T) {
 			c := a.config()
 			edit(&c)
 			_, err := snmp.Dial(t.Context(), c)
-			require.ErrorIs(t, err, snmp.ErrCredentials, name)
+			// What a wrong key decrypts is noise, to which the agent may be silent.
+			require.True(t, errors.Is(err, snmp.ErrCredentials) || name == "priv" && errors.Is(err, snmp.ErrNoAnswer), "%s: %v", name, err)
 			require.NotContains(t, err.Error(), "some other words")
 		}
 		c := a.config()

@@ -17,7 +17,7 @@ import (
 // Errors that a caller may tell apart with [errors.Is], beside those of
 // package poe.
 var (
-	ErrNoAnswer    = errors.New("no answer: wrong address, a switch that is down, or one that ignores this community or host")
+	ErrNoAnswer    = errors.New("no answer: a wrong address, community or privacy passphrase, or a switch that is down or does not listen to this host")
 	ErrCredentials = errors.New("the switch does not accept these credentials")
 )
 

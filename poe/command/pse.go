@@ -129,9 +129,9 @@ func (p *PSE) run(ctx context.Context, args ...string) ([]poe.Status, error) {
 	case limited.Err() != nil:
 		return nil, fmt.Errorf("poe/command: %s %s: took longer than %v", p.name(), args[0], timeout)
 	case err != nil:
-		return nil, fmt.Errorf("poe/command: %s %s: %w: %s", p.name(), args[0], err, strings.TrimSpace(stderr.String()))
+		return nil, fmt.Errorf("poe/command: %s %s: %w: %s", p.name(), args[0], err, strings.TrimSpace(string(stderr.kept)))
 	}
-	all, err := parse(stdout.Bytes())
+	all, err := parse(stdout.kept)
 	if err != nil {
 		return nil, fmt.Errorf("poe/command: %s %s: its answer: %w", p.name(), args[0], err)
 	}
@@ -151,12 +151,12 @@ func environment() []string {
 
 // limitedBuffer keeps the beginning of what is written.
 type limitedBuffer struct {
-	bytes.Buffer
+	kept  []byte
 	limit int
 }
 
 func (b *limitedBuffer) Write(text []byte) (int, error) {
-	b.Buffer.Write(text[:min(len(text), b.limit-b.Len())])
+	b.kept = append(b.kept, text[:min(len(text), b.limit-len(b.kept))]...)
 	return len(text), nil
 }
 

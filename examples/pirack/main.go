@@ -18,12 +18,14 @@ Example: pirack write -f rack.yaml -o rack && pirack install -f rack.yaml -o rac
 
 type grammar struct {
 	cli.Flags
-	Plan    planCmd    `cmd:"" help:"Print the rack: networks, VLANs, exports, ports, and what to look out for."`
-	Write   writeCmd   `cmd:"" help:"Write every file of the rack below a directory."`
-	Install installCmd `cmd:"" help:"On the fileserver: copy its files into place and make them take effect."`
-	Check   checkCmd   `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned."`
-	Apply   applyCmd   `cmd:"" help:"On the fileserver: make the VLAN interfaces of the running kernel as planned."`
-	Roots   rootsCmd   `cmd:"" help:"On the fileserver: make and keep the roots of the Pis."`
+	Plan    planCmd       `cmd:"" help:"Print the rack: networks, VLANs, exports, ports, and what to look out for."`
+	Write   writeCmd      `cmd:"" help:"Write every file of the rack below a directory."`
+	Install installCmd    `cmd:"" help:"On the fileserver: copy its files into place and make them take effect."`
+	Check   checkCmd      `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned."`
+	Apply   applyCmd      `cmd:"" help:"On the fileserver: make the VLAN interfaces of the running kernel as planned."`
+	Cycle   cycleCmd      `cmd:"" help:"Power cycle a Pi through its switch, and wait until it answers."`
+	Status  rackStatusCmd `cmd:"" help:"On the fileserver: say how each Pi is: power, VLAN, root, and whether it answers."`
+	Roots   rootsCmd      `cmd:"" help:"On the fileserver: make and keep the roots of the Pis."`
 }
 
 func main() {

@@ -172,6 +172,7 @@ func (c *pushCmd) Run(ctx context.Context, std cli.Streams) error {
 
 type rebuildCmd struct {
 	of
+	state
 	golden
 	dry
 	Force bool `help:"Even while the Pi is up: everything that it has open will be stale."`
@@ -182,20 +183,16 @@ func (c *rebuildCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	var steps []string
-	for i, pi := range pis {
-		m := r.Machine(pi, nil, c.Force)
-		if c.DryRun {
-			steps = append(steps, rootfs.RebuildSteps(c.Golden, roots[i], m)...)
-		} else if err := rootfs.Rebuild(ctx, c.Golden, roots[i], m, progress(std.Err)); err != nil {
-			return fmt.Errorf("%s: %w", pi.Name, err)
-		}
-	}
-	return dryRun(std.Out, steps)
+	return c.swap(ctx, std, c.state, r, pis, c.Force, func(i int, m rootfs.Machine) []string {
+		return rootfs.RebuildSteps(c.Golden, roots[i], m)
+	}, func(i int, m rootfs.Machine) error {
+		return rootfs.Rebuild(ctx, c.Golden, roots[i], m, progress(std.Err))
+	})
 }
 
 type rollbackCmd struct {
 	of
+	state
 	dry
 	Force bool `help:"Even while the Pi is up: everything that it has open will be stale."`
 }
@@ -205,16 +202,31 @@ func (c *rollbackCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	var steps []string
+	return c.swap(ctx, std, c.state, r, pis, c.Force, func(i int, m rootfs.Machine) []string {
+		return rootfs.RollbackSteps(roots[i].Dir, m)
+	}, func(i int, m rootfs.Machine) error {
+		return rootfs.Rollback(ctx, roots[i].Dir, m)
+	})
+}
+
+// swap does to one Pi after the other what gives it another root, or prints it.
+func (d dry) swap(ctx context.Context, std cli.Streams, state state, r *rack.Rack, pis []rack.Pi, force bool,
+	steps func(int, rootfs.Machine) []string, do func(int, rootfs.Machine) error) error {
+	var all []string
 	for i, pi := range pis {
-		m := r.Machine(pi, nil, c.Force)
-		if c.DryRun {
-			steps = append(steps, rootfs.RollbackSteps(roots[i].Dir, m)...)
-		} else if err := rootfs.Rollback(ctx, roots[i].Dir, m); err != nil {
+		if d.DryRun {
+			all = append(all, steps(i, r.Machine(pi, rack.PlannedPower(r, pi), force))...)
+			continue
+		}
+		power, done, err := state.power(ctx, std, r, pi)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(do(i, r.Machine(pi, power, force)), done()); err != nil {
 			return fmt.Errorf("%s: %w", pi.Name, err)
 		}
 	}
-	return dryRun(std.Out, steps)
+	return dryRun(std.Out, all)
 }
 
 type statusCmd struct {

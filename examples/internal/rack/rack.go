@@ -149,8 +149,13 @@ func (p *parser) switches() {
 		if _, err := expand(s.Port, map[string]string{"port": "1"}); err != nil {
 			p.doc.Problem(at+".port", "%v", err)
 		}
-		if _, err := expand(s.PoE, map[string]string{"port": "1"}); err != nil {
-			p.doc.Problem(at+".poe", "%v", err)
+		if s.PoE != "" {
+			if _, err := s.port(1); err != nil {
+				p.doc.Problem(at+".poe", "%v", err)
+			}
+		}
+		if s.SNMP != nil && s.SNMP.Version != 0 && s.SNMP.Version != 2 && s.SNMP.Version != 3 {
+			p.doc.Problem(at+".snmp.version", "want 3, or 2 for v2c, not %d", s.SNMP.Version)
 		}
 	}
 	server := &p.config.Server

@@ -43,13 +43,18 @@ func (r *Rack) Roots(destdir, golden string, pis []Pi) ([]rootfs.Root, error) {
 	places := networkPlaces(golden)
 	roots := make([]rootfs.Root, len(pis))
 	for i, pi := range pis {
-		dir, err := filepath.Abs(filepath.Join(destdir, pi.Export.Path))
+		dir, err := pi.rootDir(destdir)
 		if err != nil {
 			return nil, err
 		}
 		roots[i] = rootfs.Root{Dir: dir, Identity: rootfs.Identity{Hostname: pi.Name, Files: tree.own(pi, places)}}
 	}
 	return roots, nil
+}
+
+// rootDir returns where the Pi's root is on the server.
+func (pi Pi) rootDir(destdir string) (string, error) {
+	return filepath.Abs(filepath.Join(destdir, pi.Export.Path))
 }
 
 // own returns the Pi's files of the tree, by their places in its root.
@@ -99,15 +104,26 @@ type Power interface {
 	On(ctx context.Context, pi Pi) error
 }
 
-// nfsPort is that of RFC 1813, section 2.1.
-const nfsPort = "2049"
+// PlannedPower stands for the Pi's power in a dry run; nil when there is none.
+func PlannedPower(r *Rack, pi Pi) Power {
+	if !r.HasPower(pi) {
+		return nil
+	}
+	return (*Powered)(nil)
+}
+
+// The ports of RFC 4253, section 4.1, and RFC 1813, section 2.1.
+const (
+	sshPort = "22"
+	nfsPort = "2049"
+)
 
 // Machine returns the hooks with which a root is swapped: the Pi answers on its
 // private network, power switches it unless that is nil, and the NFS server of
 // this machine forgets the former root.
 func (r *Rack) Machine(pi Pi, power Power, force bool) rootfs.Machine {
 	m := rootfs.Machine{
-		Reachable: func(ctx context.Context) (bool, error) { return answers(ctx, pi.Link.Client.String(), "22") },
+		Reachable: func(ctx context.Context) (bool, error) { return answers(ctx, pi.Link.Client.String(), sshPort) },
 		Reexport: func(ctx context.Context) error {
 			return run(ctx, [][]string{{"exportfs", "-f"}})
 		},

@@ -36,14 +36,13 @@ func (r *Rack) Status(ctx context.Context, destdir string) []PiStatus {
 	for i, pi := range r.Pis {
 		statuses[i] = PiStatus{Name: pi.Name, Power: unknown, VLAN: unknown, Root: unknown, Answers: unknown}
 	}
+	r.vlans(ctx, statuses)
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	group.Go(func() error { r.vlans(ctx, statuses); return nil })
 	for _, s := range r.Config.Switches {
-		group.Go(func() error { r.power(ctx, s, statuses); return nil })
+		group.Go(func() error { r.power(ctx, s, statuses); return nil }) // no Pi has two switches
 	}
 	group.Wait()
-	// Each from here on has a status of its own.
 	for i, pi := range r.Pis {
 		group.Go(func() error { statuses[i].pi(ctx, pi, destdir); return nil })
 	}

@@ -50,12 +50,12 @@ func (c *applyCmd) Run(ctx context.Context, std cli.Streams) error {
 		fmt.Fprintf(std.Err, "pirack: warning: of no Pi: %s (--prune deletes them)\n", strings.Join(changes.Unplanned, ", "))
 	}
 	if c.DryRun {
-		return dryRun(std.Out, changes.Steps)
+		return c.plan(std.Out, commands(changes.Steps))
 	}
-	for _, step := range changes.Steps {
-		fmt.Fprintln(std.Out, step)
+	if err := ns.Apply(ctx, changes.Steps); err != nil {
+		return err
 	}
-	return ns.Apply(ctx, changes.Steps)
+	return printSteps(std.Out, c.JSON, commands(changes.Steps))
 }
 
 // namespace opens a network namespace. It stays open as long as the program runs.

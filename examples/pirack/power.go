@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -38,12 +37,15 @@ func (c *cycleCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	defer power.Close()
 	if c.DryRun {
-		return dryRun(std.Out, power.Explain(pis[0]))
+		return c.plan(std.Out, power.Explain(pis[0]))
 	}
 	if err := power.Recover(ctx); err != nil {
 		return err
 	}
 	report, err := power.Cycle(ctx, pis[0])
+	if c.JSON {
+		return errors.Join(err, printJSON(std.Out, report))
+	}
 	fmt.Fprintln(std.Out, report)
 	return err
 }
@@ -76,9 +78,7 @@ func (c *rackStatusCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	statuses := r.Status(ctx, c.DestDir)
 	if c.JSON {
-		enc := json.NewEncoder(std.Out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(statuses)
+		return printJSON(std.Out, statuses)
 	}
 	return rack.WriteStatus(std.Out, statuses)
 }

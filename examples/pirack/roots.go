@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,10 +54,6 @@ type golden struct {
 	Golden string `default:"/srv/golden" placeholder:"DIR" help:"The tree that roots are copies of (${default})."`
 }
 
-type dry struct {
-	DryRun bool `short:"n" help:"Print what would be done; exit 3 if anything would be."`
-}
-
 type cloneCmd struct {
 	of
 	golden
@@ -84,7 +79,7 @@ func (c *cloneCmd) Run(ctx context.Context, std cli.Streams) error {
 			steps = append(steps, fmt.Sprintf("  edit %s/%v", root.Dir, e))
 		}
 	}
-	return dryRun(std.Out, steps)
+	return c.plan(std.Out, steps)
 }
 
 type syncCmd struct {
@@ -119,7 +114,7 @@ func (d dry) carryOut(ctx context.Context, std cli.Streams, pis []rack.Pi, plans
 		}
 	}
 	if d.DryRun {
-		return errors.Join(dryRun(std.Out, steps), errors.Join(conflicts...))
+		return errors.Join(d.plan(std.Out, steps), errors.Join(conflicts...))
 	}
 	return errors.Join(rootfs.Apply(ctx, plans, progress(std.Err)), errors.Join(conflicts...))
 }
@@ -226,7 +221,7 @@ func (d dry) swap(ctx context.Context, std cli.Streams, state state, r *rack.Rac
 			return fmt.Errorf("%s: %w", pi.Name, err)
 		}
 	}
-	return dryRun(std.Out, all)
+	return d.plan(std.Out, all)
 }
 
 type statusCmd struct {
@@ -258,7 +253,7 @@ func (c *statusCmd) Run(std cli.Streams) error {
 		fmt.Fprintf(t, "%s\t%s\t%t\t%d\t%d\t%s\n", pis[i].Name, s.Dir, s.Exists, s.Old, s.Trash, state)
 	}
 	if c.JSON {
-		return json.NewEncoder(std.Out).Encode(all)
+		return printJSON(std.Out, all)
 	}
 	return t.Flush()
 }

@@ -23,10 +23,10 @@ func device(path string) (uint64, error) {
 	if err := unix.Statfs(path, &fs); err != nil {
 		return 0, &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
-	if fs.Type == unix.BTRFS_SUPER_MAGIC {
+	if uint32(fs.Type) == unix.BTRFS_SUPER_MAGIC {
 		return btrfsID(path)
 	}
-	return st.Dev, nil
+	return uint64(st.Dev), nil
 }
 
 // btrfsID returns a number for the UUID of the btrfs that holds path.

@@ -55,7 +55,7 @@ func TestInstallOnAServer(t *testing.T) {
 	}
 	in := install(t, r, "")
 	require.Len(t, in.Commands, 3)
-	require.NoError(t, in.Apply(t.Context()))
+	require.NoError(t, in.Apply(t.Context(), silent))
 
 	require.Contains(t, lab.Run(t, "nft", "list", "tables"), "berryrack")
 	require.Equal(t, "1\n", lab.Run(t, "cat", "/proc/sys/net/ipv4/conf/eth0.10/rp_filter"))
@@ -66,7 +66,7 @@ func TestInstallOnAServer(t *testing.T) {
 	lab.Run(t, "ifup", "--no-act", "-i", "/etc/network/interfaces.d/berryrack", "-a")
 
 	require.Empty(t, install(t, r, "").Steps(), "the second time nothing")
-	problems, err := r.Check("")
+	problems, err := r.Check(t.Context(), "", stateDir)
 	require.NoError(t, err)
 	for _, p := range problems {
 		require.NotContains(t, p, "/mnt", "all roots have a file system of their own")
@@ -80,7 +80,7 @@ func TestInstallOnAServer(t *testing.T) {
 			in.Files = []Step{{"changed", in.tree[i], "/"}}
 		}
 	}
-	require.ErrorContains(t, in.Apply(t.Context()), "nft -f")
+	require.ErrorContains(t, in.Apply(t.Context(), silent), "nft -f")
 	require.Contains(t, lab.Run(t, "nft", "list", "table", "inet", "berryrack"), "10.46.189.30")
 	require.NotContains(t, lab.Run(t, "cat", "/etc/nftables.d/berryrack.nft"), "rubbish")
 }

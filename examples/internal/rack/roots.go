@@ -125,7 +125,7 @@ func (r *Rack) Machine(pi Pi, power Power, force bool) rootfs.Machine {
 	m := rootfs.Machine{
 		Reachable: func(ctx context.Context) (bool, error) { return answers(ctx, pi.Link.Client.String(), sshPort) },
 		Reexport: func(ctx context.Context) error {
-			return run(ctx, [][]string{{"exportfs", "-f"}})
+			return run(ctx, []Command{{Args: []string{"exportfs", "-f"}}}, func(string) {})
 		},
 		Serving: func(ctx context.Context) error { return serving(ctx, pi.Link.Server.String()) },
 		Force:   force,

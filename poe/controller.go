@@ -14,7 +14,7 @@ const (
 	DefaultHold   = 5 * time.Second
 	DefaultSettle = 30 * time.Second
 	DefaultBoot   = 3 * time.Minute
-	DefaultPoll   = time.Second
+	DefaultPoll   = 500 * time.Millisecond
 )
 
 // Controller switches the ports of one PSE. PSE, Guard and Journal must be

@@ -241,7 +241,11 @@ func (r *Rack) controller(s *Switch, pse poe.PSE) poe.Controller {
 		}
 		guard.Ports[p.Port] = port
 	}
-	return poe.Controller{PSE: pse, Guard: guard, Hold: c.Hold, Boot: c.Boot, Native: s.Native, Logger: r.Logger}
+	controller := poe.Controller{PSE: pse, Guard: guard, Hold: c.Hold, Boot: c.Boot, Native: s.Native, Logger: r.Logger}
+	if r.simulation != nil {
+		controller.Poll = simulatedPoll
+	}
+	return controller
 }
 
 // keep returns the addresses that must stay reachable: this machine's, and

@@ -16,6 +16,9 @@ import (
 // simulatedCommunity is known to everybody; the agent listens on loopback.
 const simulatedCommunity = "simulated"
 
+// simulatedPoll is short, as everything about the simulation is.
+const simulatedPoll = 50 * time.Millisecond
+
 // simulation is a switch in this process with an SNMP agent on loopback.
 type simulation struct {
 	sw    *poetest.Switch
@@ -47,7 +50,7 @@ func Simulate(ctx context.Context, std cli.Streams, logger *slog.Logger) (*Rack,
 	go func() { s.ended <- s.sw.Serve(ctx, conn, simulatedCommunity) }()
 	c := &Config{
 		Switches: []Switch{{Name: "sw1", Backend: "snmp", Address: conn.LocalAddr().String(), SNMP: SNMP{Version: 2}}},
-		Ports:    map[string]Port{}, Cooldown: -1, Hold: time.Second, Stagger: Stagger{AtOnce: 4},
+		Ports:    map[string]Port{}, Cooldown: -1, Hold: 500 * time.Millisecond, Stagger: Stagger{AtOnce: 4},
 	}
 	for n := 1; n <= 8; n++ {
 		c.Ports[fmt.Sprintf("pi%d", n)] = Port{Switch: "sw1", Port: poe.PortID{Group: 1, Port: n}, MAC: fmt.Sprintf("b8:27:eb:01:00:%02x", n)}

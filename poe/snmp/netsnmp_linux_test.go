@@ -479,17 +479,6 @@ func (a *netSNMP) relay(t *testing.T) *relay {
 	return r
 }
 
-// cycler returns a controller for port 1 of the agent.
-func cycler(t *testing.T, sw poe.PSE) *poe.Controller {
-	journal, err := poe.OpenJournal(filepath.Join(t.TempDir(), "journal.json"))
-	require.NoError(t, err)
-	t.Cleanup(func() { journal.Close() })
-	return &poe.Controller{
-		PSE: sw, Journal: journal, Guard: poe.Guard{Cooldown: -1, Ports: map[poe.PortID]poe.Port{port1: {Name: "pi1"}}},
-		Hold: 100 * time.Millisecond, Poll: 20 * time.Millisecond, Settle: 15 * time.Second,
-	}
-}
-
 func TestNetSNMPFailures(t *testing.T) {
 	if !lab.Isolated(t) {
 		return

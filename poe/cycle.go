@@ -56,9 +56,10 @@ func (r Report) String() string {
 // delivers power and the device is up.
 //
 // From the journal's entry on, the port is enabled again whatever happens, a
-// cancelled ctx included; Cycle then returns within Settle. When that fails,
-// the journal keeps the port for [Controller.Recover]. The report holds what
-// was reached also when the error is not nil.
+// cancelled ctx included; Cycle then returns within Settle. A switch that does
+// not answer is tried for as long as Boot. When that fails, the journal keeps
+// the port for [Controller.Recover]. The report holds what was reached also
+// when the error is not nil.
 func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 	port, err := c.allowed(id)
 	if err != nil {

@@ -552,7 +552,7 @@ func TestNetSNMPFailures(t *testing.T) {
 		c := a.config()
 		c.Timeout = 300 * time.Millisecond
 		control := cycler(t, a.dial(t, c))
-		control.Settle = time.Second
+		control.Settle, control.Boot = time.Second, time.Second
 		control.PSE = &leaving{PSE: control.PSE, leave: func() { a.stop(t) }}
 		_, err := control.Cycle(t.Context(), port1)
 		require.ErrorIs(t, err, snmp.ErrNoAnswer)

@@ -191,7 +191,7 @@ func TestCrash(t *testing.T) {
 		}
 		require.Greater(t, steps[what], 10, "%s has no steps", what)
 	}
-	require.Greater(t, wasDark, 10, "no kill found a port dark")
+	require.Greater(t, wasDark, 5, "hardly a kill found a port dark")
 	for c.kills < 100 {
 		what := []string{"cycle", "stagger"}[rand.IntN(2)]
 		after := 5*time.Millisecond + rand.N(40*time.Millisecond)

@@ -165,6 +165,20 @@ func TestNetgearReset(t *testing.T) {
 	require.ErrorIs(t, dial(t, poetest.New(poetest.Config{Ports: 2})).Reset(t.Context(), port1), errors.ErrUnsupported)
 }
 
+func TestIPv6(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "[::1]:0")
+	if err != nil {
+		t.Skipf("no IPv6 on loopback: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- poetest.New(poetest.Config{Ports: 2}).Serve(t.Context(), conn, "secret") }()
+	t.Cleanup(func() { require.NoError(t, <-ended) })
+	client, err := snmp.Dial(t.Context(), snmp.Config{Address: conn.LocalAddr().String(), Version: snmp.V2c, Community: "secret"})
+	require.NoError(t, err)
+	defer client.Close()
+	require.NoError(t, poetest.Conform(t.Context(), poetest.Subject{PSE: client, Port: port1, Other: port2}))
+}
+
 func TestStations(t *testing.T) {
 	sw := poetest.New(poetest.Config{Ports: 3})
 	stations, err := dial(t, sw).Stations(t.Context())

@@ -119,7 +119,8 @@ type crasher struct {
 func (c *crasher) run(t *testing.T, what string, step int, after time.Duration) bool {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrash$", "-test.timeout=30s")
-	cmd.Env = append(os.Environ(), crashVar+"="+fmt.Sprintf("%s %s %s %d", c.address, c.journal, what, step))
+	// The race detector would have each child sleep for a second at its end.
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", crashVar+"="+fmt.Sprintf("%s %s %s %d", c.address, c.journal, what, step))
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	require.NoError(t, cmd.Start())

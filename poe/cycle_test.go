@@ -212,6 +212,17 @@ func TestModeIsRestored(t *testing.T) {
 		require.Equal(t, "static", report.Mode)
 		require.Equal(t, "static", sw.mode[port(1)])
 
+		c.Settle, c.Boot = time.Second, time.Second
+		time.AfterFunc(2*time.Second, func() { sw.Make(poetest.Trouble{LoseSets: 20}) })
+		_, err = c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrUnconfirmed)
+		require.Equal(t, "static", c.Journal.Dark()[0].Mode)
+		sw.Make(poetest.Trouble{})
+		require.NoError(t, sw.Set(t.Context(), port(1), poe.AdminDisabled))
+		_, err = c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, "static", sw.mode[port(1)], "what an earlier attempt found")
+
 		sw.fail = errors.New("no answer")
 		_, err = c.Cycle(t.Context(), port(1))
 		require.ErrorContains(t, err, "left alone")

@@ -14,7 +14,7 @@ const (
 	DefaultHold   = 5 * time.Second
 	DefaultSettle = 30 * time.Second
 	DefaultBoot   = 3 * time.Minute
-	DefaultPoll   = time.Second
+	DefaultPoll   = 500 * time.Millisecond
 )
 
 // Controller switches the ports of one PSE. PSE, Guard and Journal must be
@@ -110,10 +110,16 @@ func (c *Controller) On(ctx context.Context, id PortID) (Report, error) {
 }
 
 // restore enables the port, and then takes it off the journal. It does so
-// whatever becomes of ctx: at this point a device is without power.
+// whatever becomes of ctx: a device may be without power. While somebody waits
+// for the device, a switch that restarts has as long as one that boots.
 func (c *Controller) restore(ctx context.Context, id PortID, mode string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.settle())
+	limit := c.settle()
+	if ctx.Err() == nil {
+		limit = max(limit, c.boot())
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	_, dark := c.Journal.dark(id)
 	c.log("on", id)
 	for {
 		err := c.enable(ctx, id, mode)
@@ -121,7 +127,8 @@ func (c *Controller) restore(ctx context.Context, id PortID, mode string) error 
 			break
 		}
 		c.log("on failed", id, "error", err)
-		if errors.Is(err, ErrNoPort) || !c.pause(ctx) {
+		hopeless := errors.Is(err, ErrNoPort) || errors.Is(err, ErrRefused) && !dark
+		if hopeless || !c.pause(ctx) {
 			return fmt.Errorf("poe: port %v: on: %w", id, err)
 		}
 	}

@@ -119,7 +119,8 @@ type crasher struct {
 func (c *crasher) run(t *testing.T, what string, step int, after time.Duration) bool {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrash$", "-test.timeout=30s")
-	cmd.Env = append(os.Environ(), crashVar+"="+fmt.Sprintf("%s %s %s %d", c.address, c.journal, what, step))
+	// The race detector would have each child sleep for a second at its end.
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", crashVar+"="+fmt.Sprintf("%s %s %s %d", c.address, c.journal, what, step))
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	require.NoError(t, cmd.Start())
@@ -191,7 +192,7 @@ func TestCrash(t *testing.T) {
 		}
 		require.Greater(t, steps[what], 10, "%s has no steps", what)
 	}
-	require.Greater(t, wasDark, 10, "no kill found a port dark")
+	require.Greater(t, wasDark, 5, "hardly a kill found a port dark")
 	for c.kills < 100 {
 		what := []string{"cycle", "stagger"}[rand.IntN(2)]
 		after := 5*time.Millisecond + rand.N(40*time.Millisecond)

@@ -53,12 +53,13 @@ func (r Report) String() string {
 // Cycle takes a port's power away and gives it back: it asks the guard, writes
 // the intent into the journal, disables the port, waits until the switch says
 // that it is dark, holds, enables it as it was before, and waits until it
-// delivers power and the device is up.
+// delivers power and the device is up. A port that was disabled is on then, too.
 //
 // From the journal's entry on, the port is enabled again whatever happens, a
-// cancelled ctx included; Cycle then returns within Settle. When that fails,
-// the journal keeps the port for [Controller.Recover]. The report holds what
-// was reached also when the error is not nil.
+// cancelled ctx included; Cycle then returns within Settle. A switch that does
+// not answer is tried for as long as Boot. When that fails, the journal keeps
+// the port for [Controller.Recover]. The report holds what was reached also
+// when the error is not nil.
 func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 	port, err := c.allowed(id)
 	if err != nil {
@@ -116,6 +117,9 @@ func (r *run) cycle(ctx context.Context) error {
 	mode, err := r.mode(ctx, id)
 	if err = errors.Join(r.unread, err); err != nil {
 		return fmt.Errorf("poe: port %v: left alone: %w", id, err)
+	}
+	if intent, dark := r.Journal.dark(id); dark && mode == "" {
+		mode = intent.Mode // an earlier attempt left it off
 	}
 	r.report.Mode = mode
 	r.log("journal", id, "mode", mode)

@@ -94,6 +94,7 @@ func TestCycleWithTrouble(t *testing.T) {
 	}{
 		"slow":                   {poetest.Trouble{Slow: 8 * time.Second}, nil},
 		"the off is lost":        {poetest.Trouble{LoseSets: 1}, poe.ErrUnconfirmed},
+		"the switch is down":     {poetest.Trouble{LoseSets: 200}, poe.ErrUnconfirmed},
 		"off and on are lost":    {poetest.Trouble{LoseSets: 4}, poe.ErrUnconfirmed},
 		"the answers are lost":   {poetest.Trouble{LoseReplies: 2}, nil},
 		"nothing may be changed": {poetest.Trouble{Refuse: true}, poe.ErrRefused},
@@ -211,6 +212,17 @@ func TestModeIsRestored(t *testing.T) {
 		require.Equal(t, "static", report.Mode)
 		require.Equal(t, "static", sw.mode[port(1)])
 
+		c.Settle, c.Boot = time.Second, time.Second
+		time.AfterFunc(2*time.Second, func() { sw.Make(poetest.Trouble{LoseSets: 20}) })
+		_, err = c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrUnconfirmed)
+		require.Equal(t, "static", c.Journal.Dark()[0].Mode)
+		sw.Make(poetest.Trouble{})
+		require.NoError(t, sw.Set(t.Context(), port(1), poe.AdminDisabled))
+		_, err = c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, "static", sw.mode[port(1)], "what an earlier attempt found")
+
 		sw.fail = errors.New("no answer")
 		_, err = c.Cycle(t.Context(), port(1))
 		require.ErrorContains(t, err, "left alone")
@@ -218,6 +230,19 @@ func TestModeIsRestored(t *testing.T) {
 		_, err = c.Cycle(t.Context(), port(1))
 		require.NoError(t, err)
 		require.Equal(t, "auto", sw.mode[port(1)])
+	})
+}
+
+func TestOnThatIsRefusedFailsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := poetest.New(poetest.Config{Ports: 4})
+		c := controller(t, sw)
+		require.NoError(t, c.Off(t.Context(), port(1)))
+		sw.Make(poetest.Trouble{Refuse: true})
+		began := time.Now()
+		_, err := c.On(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrRefused)
+		require.Zero(t, time.Since(began))
 	})
 }
 

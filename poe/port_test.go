@@ -72,6 +72,15 @@ func TestClass(t *testing.T) {
 	require.Equal(t, poe.Class(1), poe.ClassOf(0), "RFC 3621 counts class0(1)")
 	require.Equal(t, "4", poe.ClassOf(4).String())
 	require.Equal(t, 30.0, poe.ClassOf(4).Watts())
+	for _, class := range []poe.Class{0, poe.ClassOf(0), poe.ClassOf(8)} {
+		text, _ := class.MarshalText()
+		again := poe.Class(7)
+		require.NoError(t, again.UnmarshalText(text))
+		require.Equal(t, class, again)
+	}
+	var wrong poe.Class
+	require.ErrorContains(t, wrong.UnmarshalText([]byte("9")), "want 0 to 8")
+	require.ErrorContains(t, wrong.UnmarshalText([]byte("")), "want 0 to 8")
 	for _, none := range []poe.Class{0, -1, 10, poe.ClassOf(9), poe.ClassOf(-1)} {
 		require.Equal(t, "-", none.String())
 		require.Zero(t, none.Watts())

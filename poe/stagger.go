@@ -55,15 +55,17 @@ func (c *Controller) Stagger(ctx context.Context, ports []PortID, pace Pace) ite
 		running, cancel := context.WithCancel(ctx)
 		s := stagger{Controller: c, pace: pace, inFlight: map[PortID]bool{}, results: make(chan result)}
 		go s.start(running, ports)
-		wanted := true
-		for r := range s.results { // to the end: those under way enable their ports
-			if wanted && !yield(r.report, r.err) {
-				wanted = false
-				cancel()
+		defer func() {
+			cancel()
+			for range s.results { // until those under way have enabled their ports
+			}
+		}()
+		for r := range s.results {
+			if !yield(r.report, r.err) {
+				return
 			}
 		}
-		cancel()
-		if wanted && ctx.Err() != nil {
+		if ctx.Err() != nil {
 			yield(Report{}, fmt.Errorf("poe: stagger: cut short: %w", context.Cause(ctx)))
 		}
 	}
@@ -191,7 +193,7 @@ func (s *stagger) afford(ctx context.Context, id PortID) error {
 			return fmt.Errorf("poe: port %v: %w: %.1f W of %.1f W are spoken for, and it may take %.1f W", id, ErrBudget, load, limit, s.reserve(Status{}))
 		}
 		if !s.pause(ctx) {
-			return context.Cause(ctx)
+			return fmt.Errorf("poe: port %v: not begun: %w", id, context.Cause(ctx))
 		}
 	}
 }

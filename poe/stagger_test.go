@@ -127,7 +127,9 @@ func TestStaggerKeepsTheBudget(t *testing.T) {
 		highest := 0
 		watch, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		watched := make(chan struct{})
 		go func() {
+			defer close(watched)
 			for now := range poe.Watch(watch, sw, time.Second) {
 				booting := 0
 				for _, s := range now.Ports {
@@ -141,6 +143,8 @@ func TestStaggerKeepsTheBudget(t *testing.T) {
 		for _, err := range c.Stagger(t.Context(), ports(6), poe.Pace{AtOnce: 6}) {
 			require.NoError(t, err)
 		}
+		cancel()
+		<-watched
 		require.Equal(t, 6, up(t, sw, 6))
 		require.GreaterOrEqual(t, highest, 2)
 		require.Less(t, highest, 5, "32 W: 15.4 W set aside for the one that begins, 7 W for each of class 2 under way")

@@ -102,6 +102,19 @@ func (c Class) String() string {
 // MarshalText writes what String does.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (c *Class) UnmarshalText(text []byte) error {
+	if string(text) == "-" {
+		*c = 0
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if *c = ClassOf(n); err != nil || *c == 0 {
+		return fmt.Errorf("poe: class %q: want 0 to 8, or -", text)
+	}
+	return nil
+}
+
 // Watts returns what the PSE must be able to deliver to a device of the class,
 // and 0 when it is not known.
 func (c Class) Watts() float64 {

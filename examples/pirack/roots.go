@@ -11,8 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/rack"
 	"github.com/berryrack/berryrack/nfsroot/rootfs"
@@ -277,12 +275,9 @@ func (c *emptyCmd) Run(ctx context.Context, std cli.Streams) error {
 	return errors.Join(errs...)
 }
 
-// progress returns a callback that draws a bar, nil where that is no terminal.
+// progress returns a callback that draws a bar of the bytes.
 func progress(w io.Writer) func(rootfs.Progress) {
-	if !cli.IsTerminal(w) {
-		return nil
-	}
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish())
+	bar := cli.Bar(w, -1)
 	return func(p rootfs.Progress) {
 		bar.ChangeMax64(max(p.AllBytes, 1))
 		bar.Set64(p.Bytes)

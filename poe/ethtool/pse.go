@@ -34,6 +34,9 @@ type PSE struct {
 // Dial asks the kernel for ethtool's netlink family. The interfaces are the
 // ports.
 func Dial(interfaces map[poe.PortID]string) (*PSE, error) {
+	if err := validate(interfaces); err != nil {
+		return nil, err
+	}
 	conn, err := genetlink.Dial(&netlink.Config{Strict: true})
 	if err != nil {
 		return nil, fmt.Errorf("poe/ethtool: netlink: %w", err)
@@ -45,16 +48,18 @@ func Dial(interfaces map[poe.PortID]string) (*PSE, error) {
 	return p, err
 }
 
-func newPSE(conn *genetlink.Conn, interfaces map[poe.PortID]string) (*PSE, error) {
+// validate returns what is wrong with the interfaces, all at once.
+func validate(interfaces map[poe.PortID]string) error {
 	var problems []error
 	for id, name := range interfaces {
 		if !id.IsValid() || name == "" || len(name) > 15 {
 			problems = append(problems, fmt.Errorf("poe/ethtool: port %v: interface %q: want a group.port and a name of up to 15 bytes", id, name))
 		}
 	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
-	}
+	return errors.Join(problems...)
+}
+
+func newPSE(conn *genetlink.Conn, interfaces map[poe.PortID]string) (*PSE, error) {
 	family, err := conn.GetFamily(familyName)
 	if err != nil {
 		return nil, fmt.Errorf("poe/ethtool: %w: this kernel has no ethtool netlink: %w", ErrNoPSE, err)

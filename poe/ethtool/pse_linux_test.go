@@ -228,7 +228,7 @@ func TestErrors(t *testing.T) {
 	err = pse.Set(t.Context(), port1, poe.AdminDisabled)
 	require.ErrorIs(t, err, poe.ErrRefused)
 	require.ErrorContains(t, err, "CAP_NET_ADMIN")
-	_, err = newPSE(nil, map[poe.PortID]string{port1: "a name that is too long"})
+	_, err = Dial(map[poe.PortID]string{port1: "a name that is too long"})
 	require.ErrorContains(t, err, "up to 15 bytes")
 }
 

@@ -18,7 +18,9 @@
 // IOS a port's mode (auto, static, limit) is kept, and Netgear's switches can
 // reset a port by themselves. MikroTik's can only be read: RouterOS lets
 // nobody switch PoE over SNMP. The addresses that a switch has learnt come from
-// Q-BRIDGE-MIB (RFC 4363) or BRIDGE-MIB (RFC 4188).
+// Q-BRIDGE-MIB (RFC 4363) or BRIDGE-MIB (RFC 4188). Cisco IOS shows those of a
+// VLAN only in a context of that VLAN's, which is not asked for: there, nobody
+// is known to be on a port.
 //
 // A SET is sent once. Whether it was done is read back, also when its answer is
 // lost or late.

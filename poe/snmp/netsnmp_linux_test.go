@@ -50,7 +50,7 @@ type passState struct {
 type passPort struct {
 	Admin    int
 	Fault    int // a detection status to be stuck in
-	Counters [5]int
+	Counters [5]uint32
 	Sets     int
 }
 
@@ -87,23 +87,23 @@ func writeState(dir string, s passState) error {
 // objects returns the variables in order.
 func (s passState) objects() (names [][]int, values map[string]string) {
 	values = map[string]string{}
-	add := func(kind string, value int, arcs ...int) {
+	add := func(kind string, value int64, arcs ...int) {
 		names = append(names, arcs)
-		values[oidText(arcs)] = kind + "\n" + strconv.Itoa(value)
+		values[oidText(arcs)] = kind + "\n" + strconv.FormatInt(value, 10)
 	}
 	for i, p := range s.Ports {
-		class := 1
+		class := int64(1)
 		if p.detection() == 3 {
 			class = 3
 		}
-		add("integer", p.Admin, 1, 1, 3, 1, i+1)
-		add("integer", p.detection(), 1, 1, 6, 1, i+1)
+		add("integer", int64(p.Admin), 1, 1, 3, 1, i+1)
+		add("integer", int64(p.detection()), 1, 1, 6, 1, i+1)
 		add("integer", class, 1, 1, 10, 1, i+1)
 		for k, column := range []int{8, 11, 12, 13, 14} {
-			add("counter", p.Counters[k], 1, 1, column, 1, i+1)
+			add("counter", int64(p.Counters[k]), 1, 1, column, 1, i+1)
 		}
 	}
-	for column, value := range map[int]int{2: 370, 3: 1, 4: 70, 5: 80} {
+	for column, value := range map[int]int64{2: 370, 3: 1, 4: 70, 5: 80} {
 		add("gauge", value, 3, 1, 1, column, 1)
 	}
 	slices.SortFunc(names, slices.Compare)
@@ -323,7 +323,7 @@ func TestNetSNMP(t *testing.T) {
 	a.change(t, func(s *passState) {
 		s.Ports[4].Admin = 2
 		s.Ports[5].Fault = 4
-		s.Ports[6].Counters = [5]int{1, 2, 3, 4, 4294967295}
+		s.Ports[6].Counters = [5]uint32{1, 2, 3, 4, 4294967295}
 	})
 	sw := a.dial(t, a.config())
 	t.Run("sees what snmpwalk sees", func(t *testing.T) { a.checkSame(t, sw) })
@@ -479,17 +479,6 @@ func (a *netSNMP) relay(t *testing.T) *relay {
 	return r
 }
 
-// cycler returns a controller for port 1 of the agent.
-func cycler(t *testing.T, sw poe.PSE) *poe.Controller {
-	journal, err := poe.OpenJournal(filepath.Join(t.TempDir(), "journal.json"))
-	require.NoError(t, err)
-	t.Cleanup(func() { journal.Close() })
-	return &poe.Controller{
-		PSE: sw, Journal: journal, Guard: poe.Guard{Cooldown: -1, Ports: map[poe.PortID]poe.Port{port1: {Name: "pi1"}}},
-		Hold: 100 * time.Millisecond, Poll: 20 * time.Millisecond, Settle: 15 * time.Second,
-	}
-}
-
 func TestNetSNMPFailures(t *testing.T) {
 	if !lab.Isolated(t) {
 		return
@@ -563,7 +552,7 @@ func TestNetSNMPFailures(t *testing.T) {
 		c := a.config()
 		c.Timeout = 300 * time.Millisecond
 		control := cycler(t, a.dial(t, c))
-		control.Settle = time.Second
+		control.Settle, control.Boot = time.Second, time.Second
 		control.PSE = &leaving{PSE: control.PSE, leave: func() { a.stop(t) }}
 		_, err := control.Cycle(t.Context(), port1)
 		require.ErrorIs(t, err, snmp.ErrNoAnswer)
@@ -579,7 +568,7 @@ func TestNetSNMPFailures(t *testing.T) {
 		control := cycler(t, a.dial(t, a.config()))
 		control.Settle = time.Second
 		control.PSE = &leaving{PSE: control.PSE, leave: func() {
-			a.change(t, func(s *passState) { s.Ports[0].Fault, s.Ports[0].Counters = 4, [5]int{0, 0, 0, 3, 1} })
+			a.change(t, func(s *passState) { s.Ports[0].Fault, s.Ports[0].Counters = 4, [5]uint32{0, 0, 0, 3, 1} })
 		}}
 		report, err := control.Cycle(t.Context(), port1)
 		require.ErrorIs(t, err, poe.ErrUnconfirmed)

@@ -77,7 +77,7 @@ func (s *Switch) change(ctx context.Context, id poe.PortID, column string, value
 	}
 	before, err := s.session.get(ctx, oid)
 	if err != nil {
-		return fmt.Errorf("%w: %w", poe.ErrRefused, err) // nothing was sent
+		return err
 	}
 	if !exists(before[0]) {
 		return s.noPort(id)

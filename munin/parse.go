@@ -164,7 +164,7 @@ func (f *File) load(t tree, ps *problems) {
 			continue
 		}
 		section := t.at(groups, host, at)
-		section.settings[key] = setting{s.value, s.bare, at}
+		section.settings[key] = setting{s.value, s.bare, at, section.settings[key].at}
 	}
 }
 

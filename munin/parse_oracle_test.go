@@ -121,11 +121,12 @@ func hostileTexts(t testing.TB) [][]byte {
 // scramble makes a file of pieces that have a meaning to munin, or changes a
 // few bytes of a whole one.
 func scramble(random *rand.Rand, texts [][]byte) []byte {
+	const odd = "\x00\t\n\r #\\[];:.0a\xa0\xff"
 	if random.IntN(4) == 0 {
 		text := bytes.Clone(texts[random.IntN(len(texts))])
 		for range 1 + random.IntN(3) {
 			if len(text) > 0 {
-				text[random.IntN(len(text))] = "\x00\t\n\r #\\[];:.0a\xa0\xff"[random.IntN(17)]
+				text[random.IntN(len(text))] = odd[random.IntN(len(odd))]
 			}
 		}
 		return text

@@ -70,9 +70,10 @@ type position struct {
 
 // setting is a key's value. One that has none (bare) is munin's undef.
 type setting struct {
-	value string
-	bare  bool
-	at    position
+	value   string
+	bare    bool
+	at      position
+	earlier position // where it stood before; its line is 0 when it did not
 }
 
 // section is the settings of one place: of a host, of a group when host is "",

@@ -26,12 +26,12 @@ Log::Log4perl->easy_init($OFF);
 binmode STDIN;
 binmode STDOUT;
 $| = 1;
-my $json = JSON::PP->new->canonical->latin1;
+my $json = JSON::PP->new->canonical->ascii;
 
 sub settings {
     my ($object, @skip) = @_;
     my %skip = map { $_ => 1 } @skip;
-    return { map { $_ => $object->{$_} } grep { !$skip{$_} } keys %$object };
+    return { map { $_ => defined $object->{$_} ? "$object->{$_}" : undef } grep { !$skip{$_} } keys %$object };
 }
 
 sub walk {

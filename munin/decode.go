@@ -1,0 +1,273 @@
+package munin
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Decode returns what munin makes of files that it reads in this order: of a
+// setting that stands twice the last one holds. The error joins, with files and
+// lines, what would stop munin and what [Master.Validate] refuses; the Master
+// is then what remains.
+func Decode(files ...*File) (*Master, error) {
+	var ps problems
+	t := tree{}
+	for _, f := range files {
+		f.load(t, &ps)
+	}
+	m := t.master(&ps)
+	m.check(t, &ps)
+	return m, ps.join()
+}
+
+// decoder takes settings out of one section.
+type decoder struct {
+	*section
+	name string
+	left map[string]string // settings that no field took yet
+	ps   *problems
+}
+
+func (d *decoder) take(key string) string {
+	value := d.left[key]
+	delete(d.left, key)
+	return value
+}
+
+func (d *decoder) list(key string) []string { return strings.Fields(d.take(key)) }
+
+// parse takes a setting that parse understands, and reports another.
+func (d *decoder) parse(key string, parse func(string) error) {
+	value, ok := d.left[key]
+	if !ok {
+		return
+	}
+	delete(d.left, key)
+	if err := parse(value); err != nil {
+		d.ps.add(d.settings[key].at, d.name, key, "%s: %v", printable(value), err)
+	}
+}
+
+func (d *decoder) boolean(key string, into *bool, meaning bool) {
+	d.parse(key, func(value string) error {
+		on, _ := parseBool(value)
+		*into = on == meaning
+		return nil
+	})
+}
+
+// number takes a whole number from 1 to most.
+func (d *decoder) number(key string, most uint64) (n uint64) {
+	d.parse(key, func(value string) (err error) {
+		n, err = strconv.ParseUint(value, 10, 32)
+		if err != nil || n > most || n == 0 {
+			n, err = 0, numberError(most)
+		}
+		return err
+	})
+	return n
+}
+
+type numberError uint64
+
+func (e numberError) Error() string {
+	return "not a number from 1 to " + strconv.FormatUint(uint64(e), 10)
+}
+
+func (d *decoder) tls() *TLS {
+	t := TLS{
+		Mode:          TLSMode(d.take("tls")),
+		Certificate:   d.take("tls_certificate"),
+		PrivateKey:    d.take("tls_private_key"),
+		CACertificate: d.take("tls_ca_certificate"),
+		Match:         d.take("tls_match"),
+		VerifyDepth:   int(d.number("tls_verify_depth", 100)),
+	}
+	d.boolean("tls_verify_certificate", &t.VerifyCertificate, true)
+	if t == (TLS{}) {
+		return nil
+	}
+	return &t
+}
+
+func (d *decoder) rest() map[string]string {
+	if len(d.left) == 0 {
+		return nil
+	}
+	return d.left
+}
+
+// master makes fields of the settings, and reports those whose text has no
+// such meaning.
+func (t tree) master(ps *problems) *Master {
+	m := &Master{}
+	for name, s := range t {
+		d := &decoder{section: s, name: name, left: make(map[string]string, len(s.settings)), ps: ps}
+		for key, v := range s.settings {
+			d.left[key] = v.value
+		}
+		switch {
+		case len(s.groups) == 0:
+			m.TLS, m.Contacts = d.tls(), d.contacts()
+			m.Settings = d.rest()
+		case s.host == "":
+			m.Groups = append(m.Groups, Group{
+				Name:      strings.Join(s.groups, ";"),
+				NodeOrder: d.list("node_order"),
+				Contacts:  d.list("contacts"),
+				Settings:  d.rest(),
+			})
+		default:
+			m.Hosts = append(m.Hosts, d.decodeHost())
+		}
+	}
+	m.sortHosts()
+	return m
+}
+
+func (d *decoder) contacts() []Contact {
+	byName := map[string]*Contact{}
+	for key := range d.settings {
+		rest, ok := strings.CutPrefix(key, "contact.")
+		name, word, dotted := strings.Cut(rest, ".")
+		if !ok || !dotted || strings.Contains(word, ".") {
+			continue
+		}
+		c := byName[name]
+		if c == nil {
+			c = &Contact{Name: name}
+			byName[name] = c
+		}
+		switch word {
+		case "command":
+			c.Command = d.take(key)
+		case "always_send":
+			c.AlwaysSend = d.list(key)
+		case "max_messages":
+			c.MaxMessages = int(d.number(key, 1<<31-1))
+		default:
+			put(&c.Settings, word, d.take(key))
+		}
+	}
+	var contacts []Contact
+	for _, c := range byName {
+		contacts = append(contacts, *c)
+	}
+	return contacts
+}
+
+func (d *decoder) decodeHost() Host {
+	h := Host{Group: strings.Join(d.groups, ";"), Name: d.host}
+	d.parse("address", func(value string) (err error) {
+		h.Address, err = confAddress(value)
+		return err
+	})
+	h.Port = uint16(d.number("port", 65535))
+	d.boolean("use_node_name", &h.UseNodeName, true)
+	d.boolean("update", &h.NoUpdate, false)
+	d.parse("local_address", func(value string) (err error) {
+		h.LocalAddress, err = netip.ParseAddr(strings.Trim(value, "[]"))
+		return err
+	})
+	h.TLS = d.tls()
+	h.Contacts = d.list("contacts")
+	for key := range d.left {
+		d.service(key, &h.Services)
+	}
+	h.Settings = d.rest()
+	return h
+}
+
+// service takes a key that is of a service or of its field.
+func (d *decoder) service(key string, services *map[string]Service) {
+	service, word, ok := cutLast(key, ".")
+	if !ok || word == "" || strings.Contains(key, ":") {
+		return
+	}
+	if *services == nil {
+		*services = map[string]Service{}
+	}
+	prefix, field, ok := cutLast(service, ".")
+	if isGraphWord(word) || !ok {
+		s := (*services)[service]
+		d.graph(&s, key, word)
+		(*services)[service] = s
+		return
+	}
+	s := (*services)[prefix]
+	f := s.Fields[field]
+	d.field(&f, key, word)
+	if s.Fields == nil {
+		s.Fields = map[string]Field{}
+	}
+	s.Fields[field] = f
+	(*services)[prefix] = s
+}
+
+func (d *decoder) graph(s *Service, key, word string) {
+	switch word {
+	case "graph_title":
+		s.Title = d.take(key)
+	case "graph_order":
+		s.Order = d.list(key)
+	default:
+		put(&s.Settings, word, d.take(key))
+	}
+}
+
+func (d *decoder) field(f *Field, key, word string) {
+	switch word {
+	case "label":
+		f.Label = d.take(key)
+	case "warning":
+		d.parse(key, func(value string) (err error) { f.Warning, err = parseLimit(value); return err })
+	case "critical":
+		d.parse(key, func(value string) (err error) { f.Critical, err = parseLimit(value); return err })
+	case "sum":
+		f.Sum = d.list(key)
+	case "stack":
+		f.Stack = d.list(key)
+	default:
+		put(&f.Settings, word, d.take(key))
+	}
+}
+
+func put(settings *map[string]string, key, value string) {
+	if *settings == nil {
+		*settings = map[string]string{}
+	}
+	(*settings)[key] = value
+}
+
+type limitError struct{}
+
+func (limitError) Error() string {
+	return "no limit: munin takes it for 0:0 and always warns; write min:max, with one of them left out where the end is open"
+}
+
+// parseLimit reads "min:max", or "max".
+func parseLimit(s string) (Limit, error) {
+	low, high, ok := strings.Cut(s, ":")
+	if !ok {
+		low, high = "", s
+	}
+	var l Limit
+	for _, end := range []struct {
+		text string
+		into **float64
+	}{{low, &l.Min}, {high, &l.Max}} {
+		if end.text == "" {
+			continue
+		}
+		n, err := strconv.ParseFloat(end.text, 64)
+		if err != nil || strings.Trim(end.text, digits+"+-.") != "" {
+			return Limit{}, limitError{}
+		}
+		*end.into = &n
+	}
+	if l.IsZero() {
+		return Limit{}, limitError{}
+	}
+	return l, nil
+}

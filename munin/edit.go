@@ -180,4 +180,3 @@ func (e *edit) says(want tree) bool {
 	}
 	return true
 }
-

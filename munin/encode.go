@@ -201,20 +201,6 @@ func (e encoder) limit(key string, l Limit) {
 	}
 }
 
-// topGroups returns the sections of each top-level group, and the global ones
-// under "".
-func (t tree) topGroups() map[string][]*section {
-	groups := map[string][]*section{}
-	for _, s := range t.sorted() {
-		top := ""
-		if len(s.groups) > 0 {
-			top = s.groups[0]
-		}
-		groups[top] = append(groups[top], s)
-	}
-	return groups
-}
-
 // sortHosts orders hosts and groups as they are written.
 func (m *Master) sortHosts() {
 	slices.SortFunc(m.Hosts, func(a, b Host) int { return strings.Compare(a.FullName(), b.FullName()) })

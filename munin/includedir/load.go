@@ -1,4 +1,4 @@
-package munin
+package includedir
 
 import (
 	"errors"
@@ -7,52 +7,43 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/berryrack/berryrack/munin"
 )
 
 // Load reads what munin would: a munin.conf and the files of its includedir,
 // or, when path is a directory, the files that munin would load from it, in
 // munin's order. The warnings name what munin would load by accident, or fail
 // at.
-func Load(path string) (files []*File, warnings []string, err error) {
+func Load(path string) (files []*munin.File, warnings []string, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("munin: %w", err)
+		return nil, nil, fmt.Errorf("includedir: %w", err)
 	}
 	if info.IsDir() {
 		return loadDir(path)
 	}
-	f, err := ParseFile(path)
+	f, err := munin.ParseFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, ok := f.includedir()
-	if !ok {
-		return []*File{f}, nil, nil
+	m, _ := munin.Decode(f) // what is wrong with it is the caller's to see
+	dir := m.Settings["includedir"]
+	if dir == "" {
+		return []*munin.File{f}, nil, nil
 	}
 	files, warnings, err = loadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return []*File{f}, []string{fmt.Sprintf("%s: includedir %s does not exist", path, dir)}, nil
+		return []*munin.File{f}, []string{fmt.Sprintf("%s: includedir %s does not exist", path, dir)}, nil
 	}
-	return append([]*File{f}, files...), warnings, err
+	return append([]*munin.File{f}, files...), warnings, err
 }
 
-// includedir returns the last includedir of the file, the one that counts.
-func (f *File) includedir() (dir string, ok bool) {
-	for _, s := range f.statements {
-		if s.head {
-			break
-		}
-		if s.key == "includedir" {
-			dir, ok = s.value, true
-		}
-	}
-	return dir, ok && dir != ""
-}
-
-func loadDir(dir string) (files []*File, warnings []string, err error) {
+// loadDir reads a directory as munin does, which sorts by bytes, as os.ReadDir.
+func loadDir(dir string) (files []*munin.File, warnings []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("munin: %w", err)
+		return nil, nil, fmt.Errorf("includedir: %w", err)
 	}
 	for _, entry := range entries {
 		if !isLoaded(entry.Name()) {
@@ -65,7 +56,7 @@ func loadDir(dir string) (files []*File, warnings []string, err error) {
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		f, err := ParseFile(path)
+		f, err := munin.ParseFile(path)
 		if err != nil {
 			return nil, nil, err
 		}

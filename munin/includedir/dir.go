@@ -1,4 +1,4 @@
-package munin
+package includedir
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/berryrack/berryrack/munin"
 )
 
 // Dir is an includedir of the master's, in which it owns the files that it
@@ -36,17 +38,17 @@ type RemovalError struct {
 
 func (e *RemovalError) Error() string {
 	if e.Empty {
-		return fmt.Sprintf("munin: the inventory is empty, and %d hosts would leave: remove the files by hand if that is meant", len(e.Hosts))
+		return fmt.Sprintf("includedir: the inventory is empty, and %d hosts would leave: remove the files by hand if that is meant", len(e.Hosts))
 	}
 	some := e.Hosts
 	more := ""
 	if len(some) > 5 {
 		some, more = some[:5], ", ..."
 	}
-	return fmt.Sprintf("munin: %d hosts would leave, and the limit is %d: %s%s", len(e.Hosts), e.Limit, strings.Join(some, ", "), more)
+	return fmt.Sprintf("includedir: %d hosts would leave, and the limit is %d: %s%s", len(e.Hosts), e.Limit, strings.Join(some, ", "), more)
 }
 
-// Plan is what makes a [Dir] say what a [Master] says.
+// Plan is what makes a [Dir] say what a [munin.Master] says.
 type Plan struct {
 	Steps []Step
 	// Warnings name what munin would load by accident, stop at, or hear twice.
@@ -59,8 +61,8 @@ type Step struct {
 	Path string
 	// Content is what the file is to hold; nil removes it.
 	Content []byte
-	// Changes are the step's, as [Diff] has them.
-	Changes []Change
+	// Changes are the step's, as [munin.Diff] has them.
+	Changes []munin.Change
 	old     []byte // nil when the file is new
 }
 
@@ -76,9 +78,8 @@ func (s Step) String() string {
 // top-level group and one for what is global; none when nothing changed. It
 // fails when m is not valid, when a file of a needed name is not its own, and,
 // with a [*RemovalError], when too many hosts would leave.
-func (d Dir) Plan(m *Master) (*Plan, error) {
-	t, err := m.valid()
-	if err != nil {
+func (d Dir) Plan(m *munin.Master) (*Plan, error) {
+	if err := m.Validate(); err != nil {
 		return nil, err
 	}
 	files, warnings, err := loadDir(d.Path)
@@ -87,15 +88,15 @@ func (d Dir) Plan(m *Master) (*Plan, error) {
 	}
 	p := &Plan{Warnings: warnings, dir: d}
 	owned, foreign := d.divide(files)
-	if err := d.removal(owned, t); err != nil {
+	if err := d.removal(owned, m); err != nil {
 		return nil, err
 	}
-	p.Warnings = append(p.Warnings, foreignWarnings(foreign, t)...)
-	return p, p.steps(t, owned, foreign)
+	p.Warnings = append(p.Warnings, foreignWarnings(foreign, m)...)
+	return p, p.steps(m, owned, foreign)
 }
 
 // Sync plans and applies in one go, and returns the plan.
-func (d Dir) Sync(ctx context.Context, m *Master) (*Plan, error) {
+func (d Dir) Sync(ctx context.Context, m *munin.Master) (*Plan, error) {
 	p, err := d.Plan(m)
 	if err != nil {
 		return nil, err
@@ -123,10 +124,10 @@ func (d Dir) file(group string) string {
 	return filepath.Join(d.Path, name+".conf")
 }
 
-func (d Dir) divide(files []*File) (owned, foreign map[string]*File) {
-	owned, foreign = map[string]*File{}, map[string]*File{}
+func (d Dir) divide(files []*munin.File) (owned, foreign map[string]*munin.File) {
+	owned, foreign = map[string]*munin.File{}, map[string]*munin.File{}
 	for _, f := range files {
-		if len(f.lines) > 0 && f.lines[0] == d.mark() && strings.HasPrefix(filepath.Base(f.Name), d.prefix()) {
+		if bytes.HasPrefix(f.Bytes(), []byte(d.mark())) && strings.HasPrefix(filepath.Base(f.Name), d.prefix()) {
 			owned[f.Name] = f
 		} else {
 			foreign[f.Name] = f
@@ -137,13 +138,10 @@ func (d Dir) divide(files []*File) (owned, foreign map[string]*File) {
 
 // removal enforces the limit on the hosts that leave. A host that goes to
 // another group stays.
-func (d Dir) removal(owned map[string]*File, want tree) error {
-	held := tree{}
-	for _, f := range owned {
-		f.load(held, &problems{})
-	}
+func (d Dir) removal(owned map[string]*munin.File, m *munin.Master) error {
+	held, _ := munin.Decode(slices.Collect(maps.Values(owned))...)
 	var left []string
-	before, after := hostNames(held), hostNames(want)
+	before, after := hostNames(held), hostNames(m)
 	for name, full := range before {
 		if _, ok := after[name]; !ok {
 			left = append(left, full)
@@ -162,77 +160,105 @@ func (d Dir) removal(owned map[string]*File, want tree) error {
 }
 
 // hostNames returns full names by the hosts' own, in lower case.
-func hostNames(t tree) map[string]string {
-	names := map[string]string{}
-	for full, s := range t {
-		if s.host != "" {
-			names[strings.ToLower(s.host)] = full
-		}
+func hostNames(m *munin.Master) map[string]string {
+	names := make(map[string]string, len(m.Hosts))
+	for i := range m.Hosts {
+		names[strings.ToLower(m.Hosts[i].Name)] = m.Hosts[i].FullName()
 	}
 	return names
 }
 
-// foreignWarnings says where files that are not ours stop munin or speak of our
-// hosts.
-func foreignWarnings(foreign map[string]*File, want tree) []string {
+// foreignWarnings says where files that are not ours have problems or speak of
+// our hosts.
+func foreignWarnings(foreign map[string]*munin.File, m *munin.Master) []string {
+	ours := make(map[string]bool, len(m.Hosts))
+	for i := range m.Hosts {
+		ours[m.Hosts[i].FullName()] = true
+	}
 	var warnings []string
 	for _, path := range slices.Sorted(maps.Keys(foreign)) {
-		var ps problems
-		t := tree{}
-		foreign[path].load(t, &ps)
-		for _, p := range ps {
-			warnings = append(warnings, p.Error())
+		theirs, err := munin.Decode(foreign[path])
+		if err != nil {
+			warnings = append(warnings, strings.Split(err.Error(), "\n")...)
 		}
-		for _, s := range t.sorted() {
-			if s.host != "" && want[s.name()] != nil {
-				warnings = append(warnings, fmt.Sprintf("%s:%d: it has %s too: munin mixes the two", path, s.at.line, s.name()))
+		for i := range theirs.Hosts {
+			if name := theirs.Hosts[i].FullName(); ours[name] {
+				warnings = append(warnings, fmt.Sprintf("%s: it has %s too: munin mixes the two", path, name))
 			}
 		}
 	}
 	return warnings
 }
 
-func (p *Plan) steps(want tree, owned, foreign map[string]*File) error {
+func (p *Plan) steps(m *munin.Master, owned, foreign map[string]*munin.File) error {
 	var errs []error
-	groups := want.topGroups()
-	for _, group := range slices.Sorted(maps.Keys(groups)) {
+	for group, part := range split(m) {
 		path := p.dir.file(group)
 		if foreign[path] != nil {
-			errs = append(errs, fmt.Errorf("munin: %s exists and is not ours: move it away, or choose another prefix", path))
+			errs = append(errs, fmt.Errorf("includedir: %s exists and is not ours: move it away, or choose another prefix", path))
 			continue
 		}
-		content := appendSections([]byte(p.dir.mark()+"\n"), groups[group])
-		old := owned[path].content()
+		text, err := part.AppendText([]byte(p.dir.mark() + "\n"))
+		if err != nil {
+			return err // not possible: the whole is valid
+		}
+		old := content(owned[path])
 		delete(owned, path)
-		if !bytes.Equal(old, content) {
-			p.Steps = append(p.Steps, newStep(path, old, content))
+		if !bytes.Equal(old, text) {
+			p.Steps = append(p.Steps, newStep(path, old, text))
 		}
 	}
+	slices.SortFunc(p.Steps, func(a, b Step) int { return strings.Compare(a.Path, b.Path) })
 	for _, path := range slices.Sorted(maps.Keys(owned)) {
-		p.Steps = append(p.Steps, newStep(path, owned[path].content(), nil))
+		p.Steps = append(p.Steps, newStep(path, owned[path].Bytes(), nil))
 	}
 	return errors.Join(errs...)
 }
 
+// split returns what each top-level group's file says, and under "" what is
+// global, if anything is.
+func split(m *munin.Master) map[string]*munin.Master {
+	parts := map[string]*munin.Master{}
+	if len(m.Settings) > 0 || len(m.Contacts) > 0 || m.TLS != nil {
+		parts[""] = &munin.Master{Settings: m.Settings, Contacts: m.Contacts, TLS: m.TLS}
+	}
+	part := func(group string) *munin.Master {
+		top, _, _ := strings.Cut(group, ";")
+		if parts[top] == nil {
+			parts[top] = &munin.Master{}
+		}
+		return parts[top]
+	}
+	for _, g := range m.Groups {
+		p := part(g.Name)
+		p.Groups = append(p.Groups, g)
+	}
+	for _, h := range m.Hosts {
+		p := part(h.Group)
+		p.Hosts = append(p.Hosts, h)
+	}
+	return parts
+}
+
 // content is nil for no file.
-func (f *File) content() []byte {
+func content(f *munin.File) []byte {
 	if f == nil {
 		return nil
 	}
 	return f.Bytes()
 }
 
-func newStep(path string, old, content []byte) Step {
-	return Step{Path: path, Content: content, Changes: Diff(meaning(path, old), meaning(path, content)), old: old}
+func newStep(path string, old, text []byte) Step {
+	return Step{Path: path, Content: text, Changes: munin.Diff(meaning(path, old), meaning(path, text)), old: old}
 }
 
 // meaning is what a file says, as far as it can be understood.
-func meaning(path string, content []byte) *Master {
-	f, err := Parse(path, bytes.NewReader(content))
+func meaning(path string, text []byte) *munin.Master {
+	f, err := munin.Parse(path, bytes.NewReader(text))
 	if err != nil {
 		return nil
 	}
-	m, _ := Decode(f)
+	m, _ := munin.Decode(f)
 	return m
 }
 
@@ -246,7 +272,7 @@ func (p *Plan) Apply(ctx context.Context) error {
 	}
 	unlock, err := lock(p.dir.Path)
 	if err != nil {
-		return fmt.Errorf("munin: lock %s: %w", p.dir.Path, err)
+		return fmt.Errorf("includedir: lock %s: %w", p.dir.Path, err)
 	}
 	defer unlock()
 	if err := p.dir.sweep(); err != nil {
@@ -262,13 +288,13 @@ func (p *Plan) Apply(ctx context.Context) error {
 	}()
 	for i, s := range p.Steps {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("munin: nothing written: %w", context.Cause(ctx))
+			return fmt.Errorf("includedir: nothing written: %w", context.Cause(ctx))
 		}
 		if s.Content == nil {
 			continue
 		}
 		if temps[i], err = writeBeside(s.Path, s.Content); err != nil {
-			return fmt.Errorf("munin: nothing written: %w", err)
+			return fmt.Errorf("includedir: nothing written: %w", err)
 		}
 	}
 	return p.commit(temps)
@@ -284,7 +310,7 @@ func (p *Plan) commit(temps []string) error {
 			temps[i] = ""
 		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("munin: %w", err), undo(p.Steps[:i]))
+			return errors.Join(fmt.Errorf("includedir: %w", err), undo(p.Steps[:i]))
 		}
 	}
 	return syncDir(p.dir.Path)
@@ -329,11 +355,11 @@ func writeBeside(path string, content []byte) (temp string, err error) {
 func (d Dir) sweep() error {
 	left, err := filepath.Glob(filepath.Join(escapeGlob(d.Path), "."+d.prefix()+"*"+tempSuffix))
 	if err != nil {
-		return fmt.Errorf("munin: %w", err)
+		return fmt.Errorf("includedir: %w", err)
 	}
 	for _, path := range left {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("munin: %w", err)
+			return fmt.Errorf("includedir: %w", err)
 		}
 	}
 	return nil
@@ -346,10 +372,10 @@ func escapeGlob(path string) string {
 func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("munin: %w", err)
+		return fmt.Errorf("includedir: %w", err)
 	}
 	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("munin: sync %s: %w", path, err)
+		return fmt.Errorf("includedir: sync %s: %w", path, err)
 	}
 	return nil
 }

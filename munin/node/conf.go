@@ -285,7 +285,7 @@ func accessRule(key, value string) string {
 		if _, err := netip.ParsePrefix(value); err != nil {
 			return fmt.Sprintf("%q is no prefix with a length; a value that begins with a colon loses it: write %s = ::/0", value, key)
 		}
-	case strings.HasPrefix(value, ":"), strings.HasPrefix(value, "1$"):
+	case strings.HasPrefix(value, ":"):
 		return fmt.Sprintf("Net::Server takes the colon at the beginning away and sees %q: write ^ before it", value)
 	case strings.Contains(value, "|") && !strings.Contains(value, "("):
 		return "each side of the | is anchored at one end only and matches other addresses: write one line for each address"

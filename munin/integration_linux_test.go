@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/berryrack/berryrack/munin"
@@ -111,18 +112,19 @@ func (s *station) startNode(t *testing.T, name string, c node.Conf, more string)
 	t.Helper()
 	dir := filepath.Join(s.dir, "node-"+name)
 	plugins := filepath.Join(dir, "plugins")
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "plugin-conf.d"), 0o755))
-	require.NoError(t, os.Mkdir(plugins, 0o755))
+	require.NoError(t, os.MkdirAll(plugins, 0o755))
 	for _, plugin := range []string{"load", "uptime"} {
 		require.NoError(t, os.Symlink("/usr/share/munin/plugins/"+plugin, filepath.Join(plugins, plugin)))
 	}
+	// munin-node takes no other directory; the test has its own mounts.
+	require.NoError(t, unix.Mount(plugins, "/etc/munin/plugins", "", unix.MS_BIND, ""))
 	text, err := c.AppendText(nil)
 	require.NoError(t, err)
 	text = bytes.ReplaceAll(text, []byte("/var/log/munin/"), []byte(dir+"/"))
 	text = bytes.ReplaceAll(text, []byte("/run/munin/"), []byte(dir+"/"))
 	conf := filepath.Join(dir, "munin-node.conf")
 	require.NoError(t, os.WriteFile(conf, append(text, more...), 0o644))
-	cmd := exec.Command(lab.Program(t, "munin-node"), "--config", conf, "--servicedir", plugins, "--sconfdir", filepath.Join(dir, "plugin-conf.d"), "--foreground")
+	cmd := exec.Command(lab.Program(t, "munin-node"), "--config", conf, "--foreground")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -139,7 +141,7 @@ func (s *station) startNode(t *testing.T, name string, c node.Conf, more string)
 			conn.Close()
 		}
 		return err == nil
-	}, 20*time.Second, 20*time.Millisecond, "munin-node does not listen")
+	}, 20*time.Second, 20*time.Millisecond, "munin-node does not listen: it left %s", filepath.Join(dir, "munin-node.log"))
 }
 
 func freePort(t *testing.T, ip string) uint16 {
@@ -220,7 +222,8 @@ func TestMasterCollects(t *testing.T) {
 	} {
 		require.FileExists(t, filepath.Join(s.dbs, rrd), s.log("munin-update"))
 	}
-	require.NotContains(t, s.log("munin-update"), "ERROR")
+	require.NotContains(t, s.log("munin-update"), "Error in node")
+	require.NotContains(t, s.log("munin-update"), "WARN")
 
 	// The other parser, that of munin-limits and munin-html.
 	for _, name := range []string{"munin-limits", "munin-html"} {
@@ -390,11 +393,11 @@ func TestSTARTTLS(t *testing.T) {
 		server := ourNode()
 		server.TLS, server.RequireTLS = config, true
 		host := fmt.Sprintf("ours%d.example.org", i)
-		s.install(t, &munin.Master{Hosts: []munin.Host{{Group: "tls", Name: host, Address: munin.IPAddress(loopback), Port: serve(t, server), UseNodeName: true,
+		s.install(t, &munin.Master{Hosts: []munin.Host{{Group: "secure", Name: host, Address: munin.IPAddress(loopback), Port: serve(t, server), UseNodeName: true,
 			TLS: &munin.TLS{Mode: munin.TLSEnabled, Certificate: path, PrivateKey: path}}}})
 		s.update(t)
-		require.FileExists(t, filepath.Join(s.dbs, "tls", host+"-heat-board-g.rrd"), s.log("munin-update"))
-		require.FileExists(t, filepath.Join(s.dbs, "tls", host+"-power-pi2-watts-g.rrd"), s.log("munin-update"))
+		require.FileExists(t, filepath.Join(s.dbs, "secure", host+"-heat-board-g.rrd"), s.log("munin-update"))
+		require.FileExists(t, filepath.Join(s.dbs, "secure", host+"-power-pi2-watts-g.rrd"), s.log("munin-update"))
 	}
 }
 

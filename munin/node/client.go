@@ -283,12 +283,13 @@ func (c *Client) StartTLS(ctx context.Context, config *tls.Config) error {
 	}
 	var conn *tls.Conn
 	switch {
+	case strings.HasPrefix(strings.ToUpper(answer), "TLS MAYBE"):
+		// The node's first words of TLS may have come with its answer.
+		conn = tls.Server(buffered{c.conn, c.reader}, config)
 	case c.reader.Buffered() > 0:
 		return fmt.Errorf("%w: plain text behind %q", ErrProtocol, answer)
 	case strings.HasPrefix(answer, "TLS OK"):
 		conn = tls.Client(c.conn, config)
-	case strings.HasPrefix(strings.ToUpper(answer), "TLS MAYBE"):
-		conn = tls.Server(c.conn, config)
 	default:
 		return fmt.Errorf("node: the node does not do TLS: %.80q", answer)
 	}
@@ -298,3 +299,11 @@ func (c *Client) StartTLS(ctx context.Context, config *tls.Config) error {
 	c.conn, c.reader = conn, bufio.NewReader(conn)
 	return nil
 }
+
+// buffered is a connection of which a part was read.
+type buffered struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (b buffered) Read(p []byte) (int, error) { return b.reader.Read(p) }

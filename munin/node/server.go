@@ -85,7 +85,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		}
 		if err != nil {
 			var temporary interface{ Temporary() bool }
-			if <-free; errors.As(err, &temporary) && temporary.Temporary() && pause(ctx) {
+			if <-free; errors.As(err, &temporary) && temporary.Temporary() && pause(ctx, 50*time.Millisecond) {
 				continue
 			}
 			return fmt.Errorf("node: %w", err)
@@ -97,10 +97,10 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// pause waits a moment, when the machine has no descriptor left, say.
-func pause(ctx context.Context) bool {
+// pause waits, and reports whether ctx lets it go on.
+func pause(ctx context.Context, d time.Duration) bool {
 	select {
-	case <-time.After(50 * time.Millisecond):
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false
@@ -303,9 +303,14 @@ func (se *session) startTLS(ctx context.Context) error {
 	if err := se.send(answer); err != nil {
 		return err
 	}
-	conn := tls.Client(se.conn, config)
-	if server {
-		conn = tls.Server(se.conn, config)
+	conn := tls.Server(se.conn, config)
+	if !server {
+		// In reversed roles we speak next, but munin reads the answer through a
+		// buffer that it then forgets: what comes in the same read is lost to TLS.
+		if !pause(ctx, 200*time.Millisecond) {
+			return ctx.Err()
+		}
+		conn = tls.Client(se.conn, config)
 	}
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("TLS: %w", err)

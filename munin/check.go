@@ -1,6 +1,7 @@
 package munin
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -138,6 +139,29 @@ func (c *checker) setting(s *section, key string, v setting) {
 	if rule := keyRule(s, key); rule != "" {
 		c.add(name, key, "%s", rule)
 	}
+	if err := checkMeaning(s, key, v.value); err != nil && v.value != "" {
+		c.add(name, key, "%s: %v", printable(v.value), err)
+	}
+}
+
+// checkMeaning returns why a value is none for its key. The address is looked
+// at with its host.
+func checkMeaning(s *section, key, value string) (err error) {
+	dots := strings.Count(key, ".")
+	word := lastWord(key)
+	switch {
+	case isBoolean(word):
+		if _, ok := parseBool(value); !ok {
+			err = errors.New("not yes or no: munin reads no file at all because of it")
+		}
+	case key == "port", key == "tls_verify_depth", dots == 2 && word == "max_messages":
+		_, err = parseNumber(value)
+	case s.host != "" && key == "local_address":
+		_, err = parseLocal(value)
+	case s.host != "" && dots > 1 && (word == "warning" || word == "critical"):
+		_, err = parseLimit(value)
+	}
+	return err
 }
 
 func keyRule(s *section, key string) string {
@@ -230,11 +254,8 @@ func (c *checker) host(h *Host) {
 }
 
 func (c *checker) address(h *Host, name string, s *section) {
-	_, said := s.settings["address"]
 	if h.Address.IsZero() {
-		if !said && !h.NoUpdate {
-			c.add(name, "address", "%s", errNoAddress)
-		}
+		c.noAddress(h, name, s)
 		return
 	}
 	if err := h.Address.check(); err != nil {
@@ -243,6 +264,21 @@ func (c *checker) address(h *Host, name string, s *section) {
 	ip, ok := h.Address.IP()
 	if ok && h.LocalAddress.IsValid() && ip.Is4() != h.LocalAddress.Is4() {
 		c.add(name, "local_address", "%v and the address %v are of different families: munin could not connect", h.LocalAddress, ip)
+	}
+}
+
+// noAddress says why a host has none: none was said, or one that is not valid.
+func (c *checker) noAddress(h *Host, name string, s *section) {
+	said, ok := s.settings["address"]
+	_, err := confAddress(said.value)
+	switch {
+	case !ok && h.NoUpdate:
+	case !ok:
+		c.add(name, "address", "%v", errNoAddress)
+	case err != nil && said.value != "":
+		c.add(name, "address", "%s: %v", printable(said.value), err)
+	case err == nil:
+		c.add(name, "address", "it is set in Settings: use Address")
 	}
 }
 

@@ -1,6 +1,7 @@
 package munin
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ func Decode(files ...*File) (*Master, error) {
 	for _, f := range files {
 		f.load(t, &ps)
 	}
-	m := t.master(&ps)
+	m := t.master()
 	m.check(t, &ps)
 	return m, ps.join()
 }
@@ -24,9 +25,7 @@ func Decode(files ...*File) (*Master, error) {
 // decoder takes settings out of one section.
 type decoder struct {
 	*section
-	name string
 	left map[string]string // settings that no field took yet
-	ps   *problems
 }
 
 func (d *decoder) take(key string) string {
@@ -82,9 +81,10 @@ func (d *decoder) tls() *TLS {
 		PrivateKey:    d.take("tls_private_key"),
 		CACertificate: d.take("tls_ca_certificate"),
 		Match:         d.take("tls_match"),
-		VerifyDepth:   int(d.number("tls_verify_depth", 100)),
+		VerifyDepth:   d.number("tls_verify_depth"),
+
+		VerifyCertificate: d.isSaid("tls_verify_certificate", true),
 	}
-	d.boolean("tls_verify_certificate", &t.VerifyCertificate, true)
 	if t == (TLS{}) {
 		return nil
 	}
@@ -98,12 +98,11 @@ func (d *decoder) rest() map[string]string {
 	return d.left
 }
 
-// master makes fields of the settings, and reports those whose text has no
-// such meaning.
-func (t tree) master(ps *problems) *Master {
+// master makes fields of the settings.
+func (t tree) master() *Master {
 	m := &Master{}
-	for name, s := range t {
-		d := &decoder{section: s, name: name, left: make(map[string]string, len(s.settings)), ps: ps}
+	for _, s := range t {
+		d := &decoder{section: s, left: make(map[string]string, len(s.settings))}
 		for key, v := range s.settings {
 			d.left[key] = v.value
 		}
@@ -145,7 +144,7 @@ func (d *decoder) contacts() []Contact {
 		case "always_send":
 			c.AlwaysSend = d.list(key)
 		case "max_messages":
-			c.MaxMessages = int(d.number(key, 1<<31-1))
+			c.MaxMessages = d.number(key)
 		default:
 			put(&c.Settings, word, d.take(key))
 		}
@@ -158,26 +157,25 @@ func (d *decoder) contacts() []Contact {
 }
 
 func (d *decoder) decodeHost() Host {
-	h := Host{Group: strings.Join(d.groups, ";"), Name: d.host}
-	d.parse("address", func(value string) (err error) {
-		h.Address, err = confAddress(value)
-		return err
-	})
-	h.Port = uint16(d.number("port", 65535))
-	d.boolean("use_node_name", &h.UseNodeName, true)
-	d.boolean("update", &h.NoUpdate, false)
-	d.parse("local_address", func(value string) (err error) {
-		h.LocalAddress, err = netip.ParseAddr(strings.Trim(value, "[]"))
-		return err
-	})
-	h.TLS = d.tls()
-	h.Contacts = d.list("contacts")
+	h := Host{
+		Group:        strings.Join(d.groups, ";"),
+		Name:         d.host,
+		Address:      parsed(d, "address", confAddress),
+		Port:         uint16(d.number("port")),
+		UseNodeName:  d.isSaid("use_node_name", true),
+		NoUpdate:     d.isSaid("update", false),
+		LocalAddress: parsed(d, "local_address", parseLocal),
+		TLS:          d.tls(),
+		Contacts:     d.list("contacts"),
+	}
 	for key := range d.left {
 		d.service(key, &h.Services)
 	}
 	h.Settings = d.rest()
 	return h
 }
+
+func parseLocal(s string) (netip.Addr, error) { return netip.ParseAddr(strings.Trim(s, "[]")) }
 
 // service takes a key that is of a service or of its field.
 func (d *decoder) service(key string, services *map[string]Service) {
@@ -221,9 +219,9 @@ func (d *decoder) field(f *Field, key, word string) {
 	case "label":
 		f.Label = d.take(key)
 	case "warning":
-		d.parse(key, func(value string) (err error) { f.Warning, err = parseLimit(value); return err })
+		f.Warning = parsed(d, key, parseLimit)
 	case "critical":
-		d.parse(key, func(value string) (err error) { f.Critical, err = parseLimit(value); return err })
+		f.Critical = parsed(d, key, parseLimit)
 	case "sum":
 		f.Sum = d.list(key)
 	case "stack":
@@ -240,11 +238,7 @@ func put(settings *map[string]string, key, value string) {
 	(*settings)[key] = value
 }
 
-type limitError struct{}
-
-func (limitError) Error() string {
-	return "no limit: munin takes it for 0:0 and always warns; write min:max, with one of them left out where the end is open"
-}
+var errLimit = errors.New("no limit: munin takes it for 0:0 and always warns; write min:max, with one of them left out where the end is open")
 
 // parseLimit reads "min:max", or "max".
 func parseLimit(s string) (Limit, error) {
@@ -262,12 +256,12 @@ func parseLimit(s string) (Limit, error) {
 		}
 		n, err := strconv.ParseFloat(end.text, 64)
 		if err != nil || strings.Trim(end.text, digits+"+-.") != "" {
-			return Limit{}, limitError{}
+			return Limit{}, errLimit
 		}
 		*end.into = &n
 	}
 	if l.IsZero() {
-		return Limit{}, limitError{}
+		return Limit{}, errLimit
 	}
 	return l, nil
 }

@@ -36,42 +36,39 @@ func (d *decoder) take(key string) string {
 
 func (d *decoder) list(key string) []string { return strings.Fields(d.take(key)) }
 
-// parse takes a setting that parse understands, and reports another.
-func (d *decoder) parse(key string, parse func(string) error) {
+// parsed takes a setting whose text has a meaning; check reports one that has
+// none.
+func parsed[T any](d *decoder, key string, parse func(string) (T, error)) T {
+	var none T
 	value, ok := d.left[key]
 	if !ok {
-		return
+		return none
 	}
 	delete(d.left, key)
-	if err := parse(value); err != nil {
-		d.ps.add(d.settings[key].at, d.name, key, "%s: %v", printable(value), err)
+	result, err := parse(value)
+	if err != nil {
+		return none
 	}
+	return result
 }
 
-func (d *decoder) boolean(key string, into *bool, meaning bool) {
-	d.parse(key, func(value string) error {
-		on, _ := parseBool(value)
-		*into = on == meaning
-		return nil
+// isSaid takes a boolean, and reports whether it has the value.
+func (d *decoder) isSaid(key string, value bool) bool {
+	return parsed(d, key, func(text string) (bool, error) {
+		on, ok := parseBool(text)
+		return ok && on == value, nil
 	})
 }
 
-// number takes a whole number from 1 to most.
-func (d *decoder) number(key string, most uint64) (n uint64) {
-	d.parse(key, func(value string) (err error) {
-		n, err = strconv.ParseUint(value, 10, 32)
-		if err != nil || n > most || n == 0 {
-			n, err = 0, numberError(most)
-		}
-		return err
-	})
-	return n
-}
+func (d *decoder) number(key string) int { return parsed(d, key, parseNumber) }
 
-type numberError uint64
-
-func (e numberError) Error() string {
-	return "not a number from 1 to " + strconv.FormatUint(uint64(e), 10)
+// parseNumber reads a whole number from 1 to 65535.
+func parseNumber(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, errors.New("not a number from 1 to 65535")
+	}
+	return int(n), nil
 }
 
 func (d *decoder) tls() *TLS {

@@ -34,7 +34,12 @@ func (d *decoder) take(key string) string {
 	return value
 }
 
-func (d *decoder) list(key string) []string { return strings.Fields(d.take(key)) }
+func (d *decoder) list(key string) []string {
+	if value := d.take(key); value != "" {
+		return strings.Fields(value)
+	}
+	return nil
+}
 
 // parsed takes a setting whose text has a meaning; check reports one that has
 // none.
@@ -52,12 +57,15 @@ func parsed[T any](d *decoder, key string, parse func(string) (T, error)) T {
 	return result
 }
 
-// isSaid takes a boolean, and reports whether it has the value.
+// isSaid takes a boolean that has the value, and leaves one that has the other,
+// which munin would have without it.
 func (d *decoder) isSaid(key string, value bool) bool {
-	return parsed(d, key, func(text string) (bool, error) {
-		on, ok := parseBool(text)
-		return ok && on == value, nil
-	})
+	on, ok := parseBool(d.left[key])
+	if !ok || on != value {
+		return false
+	}
+	delete(d.left, key)
+	return true
 }
 
 func (d *decoder) number(key string) int { return parsed(d, key, parseNumber) }

@@ -22,7 +22,7 @@ func (f *File) Update(m *Master) error {
 	if len(ps) > 0 {
 		return fmt.Errorf("munin: %s cannot be changed as it is: %w", f.Name, ps.join())
 	}
-	e := edit{File: &File{Name: f.Name, lines: slices.Clone(f.lines), statements: f.statements}, want: want, held: held, end: map[string]int{}}
+	e := edit{File: &File{Name: f.Name, lines: slices.Clone(f.lines), statements: f.statements}, want: want, held: held, meant: held.canonical(), end: map[string]int{}}
 	e.settings()
 	e.missing()
 	e.scan()
@@ -37,6 +37,7 @@ func (f *File) Update(m *Master) error {
 type edit struct {
 	*File
 	want, held tree
+	meant      tree           // held, in our own words
 	end        map[string]int // the last line of each place's own section
 	live, had  map[int]bool   // statements that are heads of settings, after and before
 }
@@ -74,7 +75,7 @@ func (e *edit) setting(prefix string, s statement) bool {
 		e.replace(s, "")
 		return false
 	}
-	if !sameValue(key, held.value, want.value) {
+	if e.meant[name].values()[key].value != want.value {
 		line := e.lines[s.first]
 		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		e.replace(s, indent+string(appendSetting(nil, s.key, want.value)))
@@ -98,14 +99,8 @@ func ownPlace(head string) string {
 	return placeName(groups, host)
 }
 
-func sameValue(key, a, b string) bool {
-	if !isBoolean(lastWord(key)) {
-		return a == b
-	}
-	x, _ := parseBool(a)
-	y, _ := parseBool(b)
-	return x == y
-}
+// canonical returns t as it would be written.
+func (t tree) canonical() tree { return t.master().tree(&problems{}) }
 
 // missing adds the settings that the file did not have.
 func (e *edit) missing() {
@@ -168,14 +163,10 @@ func (e *edit) says(want tree) bool {
 	if len(ps) > 0 || len(held) != len(want) {
 		return false
 	}
+	held = held.canonical()
 	for name, s := range want {
-		if held[name] == nil || len(held[name].settings) != len(s.settings) {
+		if len(diffSettings(name, held[name].values(), s.settings)) > 0 {
 			return false
-		}
-		for key, v := range s.settings {
-			if !sameValue(key, held[name].settings[key].value, v.value) {
-				return false
-			}
 		}
 	}
 	return true

@@ -144,7 +144,10 @@ func (c Conf) Merge(conf []byte) ([]byte, error) {
 	}
 	lines = slices.Insert(lines, at, block)
 	merged := []byte(strings.Join(lines, ""))
-	return merged, errors.Join(CheckConf(merged), c.admitted(merged))
+	if err := errors.Join(CheckConf(merged), c.admitted(merged)); err != nil {
+		return nil, err
+	}
+	return merged, nil
 }
 
 func (c Conf) check() error {
@@ -182,17 +185,22 @@ func splitNode(conf []byte) []string {
 	return lines
 }
 
-// cutBlock returns the lines without ours. A block that nothing ends is none.
+// cutBlock returns the lines without our blocks: what begins and ends as one,
+// and has nothing but allow lines between.
 func cutBlock(lines []string) []string {
-	begin := slices.Index(lines, blockBegin+"\n")
-	if begin < 0 {
-		return lines
+	begin := -1
+	for i := 0; i < len(lines); i++ {
+		switch line := lines[i]; {
+		case line == blockBegin+"\n":
+			begin = i
+		case line == blockEnd+"\n" && begin >= 0:
+			lines = slices.Delete(lines, begin, i+1)
+			i, begin = begin-1, -1
+		case !strings.HasPrefix(line, "allow "):
+			begin = -1
+		}
 	}
-	length := slices.Index(lines[begin:], blockEnd+"\n")
-	if length < 0 {
-		return lines
-	}
-	return slices.Delete(lines, begin, begin+length+1)
+	return lines
 }
 
 // setNode gives a key one line: in place of its first, or at the end.

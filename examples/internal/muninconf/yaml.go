@@ -52,10 +52,50 @@ func (d *decoder) value(node ast.Node, into reflect.Value) {
 		d.mapping(node, into)
 	case into.Kind() == reflect.Slice:
 		d.sequence(node, into)
+	case into.Kind() == reflect.Pointer:
+		into.Set(reflect.New(into.Type().Elem()))
+		d.value(node, into.Elem())
+	case into.Kind() == reflect.Map:
+		d.texts(node, into)
 	default:
-		if err := yaml.NodeToValue(node, into.Addr().Interface(), yaml.Strict()); err != nil {
-			d.add(node, "%s", firstLine(err))
-		}
+		d.scalar(node, into)
+	}
+}
+
+// scalar takes a boolean, a text or a number, and none of them for another.
+func (d *decoder) scalar(node ast.Node, into reflect.Value) {
+	_, isBool := node.(*ast.BoolNode)
+	_, isNumber := node.(*ast.IntegerNode)
+	_, isString := node.(*ast.StringNode)
+	_, isBlock := node.(*ast.LiteralNode)
+	switch kind := into.Kind(); {
+	case kind == reflect.Bool && !isBool:
+		d.add(node, "want true or false")
+		return
+	case kind == reflect.String && !isString && !isBlock:
+		d.add(node, "want a text: put it in quotes")
+		return
+	case kind == reflect.Uint16 && !isNumber:
+		d.add(node, "want a number from 0 to 65535")
+		return
+	}
+	if err := yaml.NodeToValue(node, into.Addr().Interface()); err != nil {
+		d.add(node, "%s", firstLine(err))
+	}
+}
+
+// texts takes a mapping of keys that are not known beforehand.
+func (d *decoder) texts(node ast.Node, into reflect.Value) {
+	fields, ok := node.(ast.MapNode)
+	if !ok {
+		d.add(node, "want a mapping of keys to values")
+		return
+	}
+	into.Set(reflect.MakeMap(into.Type()))
+	for entries := fields.MapRange(); entries.Next(); {
+		value := reflect.New(into.Type().Elem()).Elem()
+		d.value(entries.Value(), value)
+		into.SetMapIndex(reflect.ValueOf(entries.Key().GetToken().Value), value)
 	}
 }
 
@@ -89,7 +129,7 @@ func (d *decoder) mapping(node ast.Node, into reflect.Value) {
 		return
 	}
 	for entries := fields.MapRange(); entries.Next(); {
-		key := entries.Key().String()
+		key := entries.Key().GetToken().Value
 		field := fieldOf(into, key)
 		if !field.IsValid() {
 			d.add(entries.Key(), "unknown key %q", key)

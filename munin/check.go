@@ -172,6 +172,8 @@ func keyRule(s *section, key string) string {
 		return "no setting of munin's, which reads no file at all because of it"
 	case strings.Trim(key, letters+digits+"_.:-") != "", slices.Contains(words, ""):
 		return "a key is words of letters, digits, hyphens and underscores, set off by single dots"
+	case s.host == "" && strings.Contains(key, ":"):
+		return "a colon, which only a host's services have"
 	case s.host != "" && key == "host_name":
 		return "munin-update would store the host's data under that name and munin-html look for it under the other: rename the host"
 	case s.host != "" && len(words) == 2 && isFieldWord(last) && !strings.Contains(key, ":"):

@@ -62,15 +62,15 @@ func TestServe(t *testing.T) {
 		return address != ""
 	}, 10*time.Second, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
-		return strings.Contains(ask(t, address, "fetch munin_nodes\n"), "unreachable.value 1\n")
+		return strings.Contains(ask(t, address, "fetch figures\n"), "_unreachable.value 1\n")
 	}, 20*time.Second, 20*time.Millisecond, "the round of probes is done")
-	require.Contains(t, ask(t, address, "cap multigraph\nlist\n"), "munin_nodes\n")
+	require.Contains(t, ask(t, address, "cap multigraph\nlist\n"), "figures\n")
 
 	require.NoError(t, os.WriteFile(hosts, []byte("hosts: [{group: web, name: a_b}]\n"), 0o644))
 	require.NoError(t, cmd.Process.Signal(syscall.SIGHUP))
 	require.Contains(t, notified(t, socket), "RELOADING=1")
 	require.Contains(t, notified(t, socket), "READY=1")
-	require.Eventually(t, func() bool { return logs.field(`"msg":"inventory not read again`) != "" }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return logs.field(`"msg":"the old configuration stays","error":"`) != "" }, 10*time.Second, 10*time.Millisecond)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Contains(t, notified(t, socket), "STOPPING=1")
 	require.NoError(t, cmd.Wait(), "exit status 0")

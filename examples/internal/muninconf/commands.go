@@ -13,39 +13,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/munin"
 	"github.com/berryrack/berryrack/munin/includedir"
 	"github.com/berryrack/berryrack/munin/node"
 )
 
-// ErrDifferences says that something is not as it is to be: exit status 3.
-var ErrDifferences = errors.New("differences found")
-
-// ConfigError is what is wrong with the inventory: exit status 2.
-type ConfigError struct{ Err error }
-
-func (e ConfigError) Error() string { return e.Err.Error() }
-func (e ConfigError) Unwrap() error { return e.Err }
-
 // Program is what every command has.
 type Program struct {
-	// File is the inventory's path; "" is as Open has it.
-	File           string
-	JSON           bool
-	Stdout, Stderr io.Writer
+	// File is the inventory's path; "" is as cli.ConfigFile has it.
+	File string
+	JSON bool
+	cli.Streams
 }
 
 func (p *Program) inventory() (*Inventory, *munin.Master, error) {
-	inventory, notice, err := Open(p.File)
+	name, text, err := cli.ConfigFile("muninconf", p.File, defaultInventory)
 	if err != nil {
-		return nil, nil, ConfigError{err}
+		return nil, nil, err
 	}
-	if notice != "" {
-		fmt.Fprintln(p.Stderr, "muninconf:", notice)
+	if p.File == "" {
+		fmt.Fprintf(p.Err, "muninconf: reading %s\n", name)
 	}
-	m, err := inventory.Master()
+	return parse(name, text)
+}
+
+func parse(name string, text []byte) (*Inventory, *munin.Master, error) {
+	inventory, m, err := Parse(name, text)
 	if err != nil {
-		return nil, nil, ConfigError{err}
+		return nil, nil, &cli.UsageError{Err: err}
 	}
 	return inventory, m, nil
 }
@@ -60,9 +56,9 @@ func (p *Program) Gen(ctx context.Context, dir includedir.Dir, dryRun bool) erro
 	if dir.Path == "" {
 		text, err := m.AppendText(nil)
 		if err != nil {
-			return ConfigError{err}
+			return &cli.UsageError{Err: err}
 		}
-		_, err = p.Stdout.Write(text)
+		_, err = p.Out.Write(text)
 		return err
 	}
 	plan, err := dir.Plan(m)
@@ -70,13 +66,13 @@ func (p *Program) Gen(ctx context.Context, dir includedir.Dir, dryRun bool) erro
 		return limitHint(err)
 	}
 	for _, warning := range plan.Warnings {
-		fmt.Fprintln(p.Stderr, "warning:", warning)
+		fmt.Fprintln(p.Err, "warning:", warning)
 	}
 	if err := p.steps(plan); err != nil {
 		return err
 	}
 	if dryRun && len(plan.Steps) > 0 {
-		return ErrDifferences
+		return cli.ErrDifferent
 	}
 	if dryRun {
 		return nil
@@ -107,16 +103,16 @@ func (p *Program) steps(plan *includedir.Plan) error {
 		return p.json(steps)
 	}
 	for _, s := range plan.Steps {
-		fmt.Fprintln(p.Stdout, s)
+		fmt.Fprintln(p.Out, s)
 		for _, change := range s.Changes {
-			fmt.Fprintln(p.Stdout, "  #", change)
+			fmt.Fprintln(p.Out, "  #", change)
 		}
 	}
 	return nil
 }
 
 func (p *Program) json(v any) error {
-	encoder := json.NewEncoder(p.Stdout)
+	encoder := json.NewEncoder(p.Out)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)
 }
@@ -131,7 +127,7 @@ func (p *Program) Node(masters []netip.Addr, merge string) error {
 		masters = inventory.Addresses()
 	}
 	if len(masters) == 0 {
-		return ConfigError{node.ErrNoAllow}
+		return &cli.UsageError{Err: node.ErrNoAllow}
 	}
 	if merge != "" {
 		return p.merge(masters, merge)
@@ -144,9 +140,9 @@ func (p *Program) Node(masters []netip.Addr, merge string) error {
 		lines = append(lines, line+"\n")
 	}
 	if err := errors.Join(errs...); err != nil {
-		return ConfigError{err}
+		return &cli.UsageError{Err: err}
 	}
-	_, err := io.WriteString(p.Stdout, strings.Join(lines, ""))
+	_, err := io.WriteString(p.Out, strings.Join(lines, ""))
 	return err
 }
 
@@ -157,9 +153,9 @@ func (p *Program) merge(masters []netip.Addr, path string) error {
 	}
 	merged, err := node.Conf{Masters: masters}.Merge(text)
 	if err != nil {
-		return ConfigError{named(err, path)}
+		return &cli.UsageError{Err: named(err, path)}
 	}
-	_, err = p.Stdout.Write(merged)
+	_, err = p.Out.Write(merged)
 	return err
 }
 
@@ -179,11 +175,11 @@ func (p *Program) Check(path string) error {
 	}
 	for _, problem := range problems {
 		if !p.JSON {
-			fmt.Fprintln(p.Stdout, problem)
+			fmt.Fprintln(p.Out, problem)
 		}
 	}
 	if err == nil && len(problems) > 0 {
-		err = ErrDifferences
+		err = cli.ErrDifferent
 	}
 	return err
 }
@@ -231,22 +227,23 @@ func (p *Program) Diff(from, to string) error {
 	}
 	for _, change := range changes {
 		if !p.JSON {
-			fmt.Fprintln(p.Stdout, change)
+			fmt.Fprintln(p.Out, change)
 		}
 	}
 	if err == nil && len(changes) > 0 {
-		err = ErrDifferences
+		err = cli.ErrDifferent
 	}
 	return err
 }
 
 func read(path string) (*munin.Master, error) {
 	if extension := filepath.Ext(path); extension == ".yaml" || extension == ".yml" {
-		inventory, _, err := Open(path)
+		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil, ConfigError{err}
+			return nil, err
 		}
-		return inventory.Master()
+		_, m, err := parse(path, text)
+		return m, err
 	}
 	files, _, err := includedir.Load(path)
 	if err != nil {
@@ -310,7 +307,7 @@ func (p *Program) Probe(ctx context.Context, options ProbeOptions) error {
 		}
 	}
 	estimate := node.EstimateRound(reports, options.Processes)
-	fmt.Fprintf(p.Stderr, "%d of %d hosts can be collected from; a round takes the master at least %.1f s of its %.0f s, the longest host %.1f s\n",
+	fmt.Fprintf(p.Err, "%d of %d hosts can be collected from; a round takes the master at least %.1f s of its %.0f s, the longest host %.1f s\n",
 		len(reports)-failed, len(reports), estimate.Total.Seconds(), node.Round.Seconds(), estimate.Longest.Seconds())
 	switch {
 	case failed > 0:
@@ -327,14 +324,14 @@ func (p *Program) report(r node.Report) error {
 		out.Error = r.Err.Error()
 	}
 	if p.JSON {
-		return json.NewEncoder(p.Stdout).Encode(out)
+		return json.NewEncoder(p.Out).Encode(out)
 	}
-	_, err := fmt.Fprintf(p.Stdout, "%-13s %-40s %-30s %3d plugins %8.3f s", out.Verdict, out.Host, out.Address, out.Plugins, out.Seconds)
+	_, err := fmt.Fprintf(p.Out, "%-13s %-40s %-30s %3d plugins %8.3f s", out.Verdict, out.Host, out.Address, out.Plugins, out.Seconds)
 	if out.Error != "" && err == nil {
-		_, err = fmt.Fprint(p.Stdout, "  ", out.Error)
+		_, err = fmt.Fprint(p.Out, "  ", out.Error)
 	}
 	if err == nil {
-		_, err = fmt.Fprintln(p.Stdout)
+		_, err = fmt.Fprintln(p.Out)
 	}
 	return err
 }

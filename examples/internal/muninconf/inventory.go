@@ -1,13 +1,15 @@
 // Package muninconf is what the program muninconf composes: an inventory in
-// YAML, the steps of each command, and the node that shows what probing found.
+// YAML, the work of each command, and the figures of what probing found.
 package muninconf
 
 import (
 	_ "embed"
 	"errors"
 	"net/netip"
-	"os"
+	"slices"
+	"strconv"
 
+	"github.com/berryrack/berryrack/examples/internal/strictyaml"
 	"github.com/berryrack/berryrack/munin"
 )
 
@@ -19,7 +21,6 @@ type Inventory struct {
 	Settings map[string]string `yaml:"settings"`
 	Contacts []contact         `yaml:"contacts"`
 	Hosts    []host            `yaml:"hosts"`
-	name     string
 }
 
 type contact struct {
@@ -39,10 +40,7 @@ type host struct {
 	TLS          string            `yaml:"tls"`
 	Contacts     []string          `yaml:"contacts"`
 	Settings     map[string]string `yaml:"settings"`
-	line         int
 }
-
-func (h *host) setLine(line int) { h.line = line }
 
 // address is an IP address without brackets.
 type address netip.Addr
@@ -65,26 +63,41 @@ func (a *hostAddress) UnmarshalText(text []byte) error {
 //go:embed default.yaml
 var defaultInventory []byte
 
-const defaultPath = "/etc/berryrack/muninconf.yaml"
+// Parse reads an inventory, and returns it with the configuration that it is;
+// or every problem of either, with its line and column.
+func Parse(name string, text []byte) (*Inventory, *munin.Master, error) {
+	inventory := &Inventory{}
+	document, _ := strictyaml.Decode(name, text, inventory)
+	m := inventory.master()
+	locate(document, m, m.Validate())
+	return inventory, m, document.Err()
+}
 
-// Open reads the inventory of a path. With none it reads
-// /etc/berryrack/muninconf.yaml, and where there is no such file a built-in
-// example; notice then says so.
-func Open(path string) (inventory *Inventory, notice string, err error) {
-	name, text := path, []byte(nil)
-	if name == "" {
-		name = defaultPath
+// locate adds what munin would not take, at the hosts' places.
+func locate(document *strictyaml.Document, m *munin.Master, err error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return
 	}
-	text, err = os.ReadFile(name)
-	if path == "" && errors.Is(err, os.ErrNotExist) {
-		name, text, err = "built-in example", defaultInventory, nil
-		notice = "no " + defaultPath + " and no -f: using the built-in example"
+	for _, err := range joined.Unwrap() {
+		var p *munin.Problem
+		if !errors.As(err, &p) {
+			continue
+		}
+		i := slices.IndexFunc(m.Hosts, func(h munin.Host) bool { return h.FullName() == p.Host })
+		path := ""
+		if i >= 0 {
+			path = "hosts[" + strconv.Itoa(i) + "]"
+		}
+		if key := path + "." + p.Key; i >= 0 && p.Key == "address" && !document.Read(key) {
+			continue // it was reported as it was read
+		}
+		text := p.Host
+		if p.Key != "" {
+			text += ": " + p.Key
+		}
+		document.Problem(path, "%s: %s", text, p.Rule)
 	}
-	if err != nil {
-		return nil, "", err
-	}
-	inventory = &Inventory{name: name}
-	return inventory, notice, strict(name, text, inventory)
 }
 
 // Addresses returns the masters' addresses.
@@ -96,23 +109,16 @@ func (inv *Inventory) Addresses() []netip.Addr {
 	return addresses
 }
 
-// Master returns the configuration that the inventory is. Problems name the
-// inventory's file and the host's line there.
-func (inv *Inventory) Master() (*munin.Master, error) {
+// master returns the configuration that the inventory is.
+func (inv *Inventory) master() *munin.Master {
 	m := &munin.Master{Settings: inv.Settings}
-	lines := map[string]int{}
 	for _, c := range inv.Contacts {
 		m.Contacts = append(m.Contacts, munin.Contact{Name: c.Name, Command: c.Command, AlwaysSend: c.AlwaysSend})
 	}
 	for _, h := range inv.Hosts {
 		m.Hosts = append(m.Hosts, h.munin())
-		lines[h.Group+";"+h.Name] = h.line
 	}
-	err := m.Validate()
-	if err == nil {
-		return m, nil
-	}
-	return nil, located(err, inv.name, lines)
+	return m
 }
 
 func (h *host) munin() munin.Host {
@@ -124,23 +130,4 @@ func (h *host) munin() munin.Host {
 		result.TLS = &munin.TLS{Mode: munin.TLSMode(h.TLS)}
 	}
 	return result
-}
-
-// located gives each problem the line of its host.
-func located(err error, file string, lines map[string]int) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return err
-	}
-	var errs []error
-	for _, err := range joined.Unwrap() {
-		var p *munin.Problem
-		if errors.As(err, &p) && lines[p.Host] != 0 {
-			at := *p
-			at.File, at.Line = file, lines[p.Host]
-			err = &at
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }

@@ -119,6 +119,9 @@ func (s Service) signals(ctx context.Context, done <-chan struct{}, reload <-cha
 	for {
 		select {
 		case <-done:
+			if stop != nil && ctx.Err() != nil {
+				s.notify(daemon.SdNotifyStopping) // Run was faster
+			}
 			return nil
 		case <-stop:
 			s.notify(daemon.SdNotifyStopping)

@@ -397,7 +397,7 @@ func TestEstimateRound(t *testing.T) {
 		return reports
 	}
 	require.Equal(t, Estimate{Fits: true}, EstimateRound(nil, 0))
-	require.Equal(t, Estimate{Hosts: 200, Total: 13 * 18 * time.Second, Longest: 18 * time.Second, Fits: true}, EstimateRound(took(200, 18*time.Second, nil), 0), "#1580: 200 hosts, and just in time")
+	require.Equal(t, Estimate{Hosts: 200, Total: 13 * 18 * time.Second, Longest: 18 * time.Second, Fits: true}, EstimateRound(took(200, 18*time.Second, nil), 0), "200 hosts, and just in time")
 	require.False(t, EstimateRound(took(10_000, 400*time.Millisecond, nil), 0).Fits)
 	require.True(t, EstimateRound(took(10_000, 400*time.Millisecond, nil), 32).Fits)
 	lost := took(17, time.Second, fmt.Errorf("dial: %w", os.ErrDeadlineExceeded))

@@ -1,6 +1,6 @@
 // Package daemon is what the example programs that run on have in common: a
 // logger, systemd's notifications and watchdog, SIGHUP, and figures for
-// Prometheus.
+// Prometheus and munin.
 package daemon
 
 import (
@@ -27,6 +27,7 @@ import (
 // Flags are those of every command that runs on.
 type Flags struct {
 	Metrics string `placeholder:"ADDR" help:"Serve Prometheus text at http://ADDR/metrics."`
+	Munin   string `placeholder:"ADDR" help:"Serve the same figures as a munin node at ADDR."`
 }
 
 // Service is a program that runs on.
@@ -67,9 +68,16 @@ func (s Service) Serve(ctx context.Context, flags Flags) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 
-	group, ctx := errgroup.WithContext(ctx)
+	outer, cancel := context.WithCancel(ctx)
+	defer cancel() // ends what serves figures when Run was never begun
+	group, ctx := errgroup.WithContext(outer)
 	if flags.Metrics != "" {
 		if err := s.metrics(ctx, group, flags.Metrics); err != nil {
+			return err
+		}
+	}
+	if flags.Munin != "" {
+		if err := s.munin(ctx, group, flags.Munin); err != nil {
 			return err
 		}
 	}
@@ -103,6 +111,9 @@ func (s Service) signals(ctx context.Context, done <-chan struct{}, reload <-cha
 	for {
 		select {
 		case <-done:
+			if stop != nil && ctx.Err() != nil {
+				s.notify(daemon.SdNotifyStopping) // Run was faster
+			}
 			return nil
 		case <-stop:
 			s.notify(daemon.SdNotifyStopping)

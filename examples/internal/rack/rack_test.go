@@ -204,6 +204,16 @@ func TestNamedInterfaces(t *testing.T) {
 	require.Contains(t, file(t, tree, "server/nftables.d/berryrack.nft"), `"pi17" . 10.46.189.30`)
 }
 
+func TestMunin(t *testing.T) {
+	r, err := Parse("x", []byte(string(Story)+"munin: {masters: [\"2001:db8::1\"]}\n"))
+	require.NoError(t, err)
+	tree, err := r.Tree()
+	require.NoError(t, err)
+	require.Contains(t, file(t, tree, "munin/berryrack.conf"), "[rack;pi1]\n    address [2a00:1098:0:84:1000:1:0:2]\n")
+	require.Contains(t, file(t, tree, "pis/pi8/munin-node.conf"), "host_name pi8\n")
+	require.Contains(t, file(t, tree, "pis/pi8/munin-node.conf"), `allow ^2001:db8::1$`)
+}
+
 func TestWarnings(t *testing.T) {
 	missing := func(string) (uint64, error) { return 0, os.ErrNotExist }
 	warnings := strings.Join(story(t).Warnings(missing), "\n")

@@ -160,7 +160,7 @@ func TestDiskFull(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(sideOf(small), stageName))
 	require.Equal(t, fingerprint(t, golden), fingerprint(t, large.Dir), "the other root is made")
 
-	for _, limit := range []string{"size=2000k", "size=64m,nr_inodes=60"} {
+	for _, limit := range []string{"size=2000k", "size=64m,nr_inodes=40"} {
 		root := disk(limit)
 		require.NoError(t, Clone(t.Context(), golden, []Root{root}, nil))
 		want := fingerprint(t, root.Dir)

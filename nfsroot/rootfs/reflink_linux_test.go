@@ -16,7 +16,7 @@ func TestReflinks(t *testing.T) {
 	if !lab.InGuest(t, "loop", "btrfs") {
 		return
 	}
-	lab.Need(t, "mkfs.btrfs")
+	lab.Need(t, "mkfs.btrfs", "btrfs")
 	require.NoError(t, os.WriteFile("/run/image", nil, 0o600))
 	require.NoError(t, os.Truncate("/run/image", 128<<20))
 	lab.Run(t, "mkfs.btrfs", "-q", "/run/image")
@@ -41,4 +41,16 @@ func TestReflinks(t *testing.T) {
 	}
 	used := int64(before.Bfree-after.Bfree) * after.Bsize
 	require.Less(t, used, int64(16<<20), "less than one copy of the large file")
+
+	// A subvolume has a device number of its own, and is no filesystem of its own.
+	lab.Run(t, "btrfs", "subvolume", "create", "/run/disk/sub")
+	var top, sub unix.Stat_t
+	require.NoError(t, unix.Stat("/run/disk", &top))
+	require.NoError(t, unix.Stat("/run/disk/sub", &sub))
+	require.NotEqual(t, top.Dev, sub.Dev)
+	a, err := Device("/run/disk")
+	require.NoError(t, err)
+	b, err := Device("/run/disk/sub")
+	require.NoError(t, err)
+	require.Equal(t, a, b)
 }

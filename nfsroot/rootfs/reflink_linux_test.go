@@ -39,7 +39,7 @@ func TestReflinks(t *testing.T) {
 	for _, root := range roots {
 		require.Equal(t, fingerprint(t, golden), fingerprint(t, root.Dir))
 	}
-	used := int64(before.Bfree-after.Bfree) * after.Bsize
+	used := int64(before.Bfree-after.Bfree) * int64(after.Bsize)
 	require.Less(t, used, int64(16<<20), "less than one copy of the large file")
 
 	// A subvolume has a device number of its own, and is no filesystem of its own.

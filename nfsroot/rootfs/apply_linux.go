@@ -141,7 +141,7 @@ func (a *application) stage(ctx context.Context, plan Plan) error {
 			}
 		}
 	}
-	if !plan.push {
+	if !plan.push && plan.source != plan.Root.Dir { // a Pi writes in its root all the time
 		if err := verify(ctx, source, a.tree); err != nil {
 			return err
 		}

@@ -141,6 +141,9 @@ func (s *side) swap(j journal) error {
 		err = unix.Renameat2(s.dir, j.From, s.parent, s.name, unix.RENAME_NOREPLACE)
 	case err == nil && st.Ino != j.Swap:
 		err = unix.Renameat2(s.dir, j.From, s.parent, s.name, unix.RENAME_EXCHANGE)
+		if missing(err) { // someone has taken the other tree away: the root stays
+			return nil
+		}
 	}
 	if errors.Is(err, unix.EBUSY) {
 		err = ErrMountPoint

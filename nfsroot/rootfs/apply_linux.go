@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -141,7 +142,7 @@ func (a *application) stage(ctx context.Context, plan Plan) error {
 			}
 		}
 	}
-	if !plan.push {
+	if !plan.push && plan.source != plan.Root.Dir { // a Pi writes in its root all the time
 		if err := verify(ctx, source, a.tree); err != nil {
 			return err
 		}
@@ -219,17 +220,24 @@ func (a *application) sync() error {
 
 // commit puts everything in place.
 func (a *application) commit(ctx context.Context) error {
-	var problems []error
+	var group errgroup.Group // the disk takes what many wait for at once
+	group.SetLimit(parallel())
 	for _, w := range a.works {
-		if err := ctx.Err(); err != nil && !w.failed.Load() {
-			w.fail("", err)
-		}
-		if !w.failed.Load() {
-			if err := w.commit(); err != nil {
+		group.Go(func() error {
+			err := ctx.Err()
+			if err == nil && !w.failed.Load() {
+				err = w.commit()
+			}
+			if err != nil {
 				w.fail("", err)
 			}
-		}
-		problems = append(problems, w.err)
+			return nil
+		})
+	}
+	group.Wait()
+	problems := make([]error, len(a.works))
+	for i, w := range a.works {
+		problems[i] = w.err
 	}
 	return errors.Join(problems...)
 }

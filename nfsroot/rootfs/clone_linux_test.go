@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/berryrack/berryrack/nfsroot"
 )
 
 func TestClone(t *testing.T) {
@@ -111,11 +113,10 @@ func TestLocked(t *testing.T) {
 	require.NoError(t, Rebuild(t.Context(), golden, roots[0], Machine{}, nil))
 }
 
-func TestSharedFilesystems(t *testing.T) {
-	a, b := t.TempDir(), t.TempDir()
-	shared, err := SharedFilesystems(a, "/proc", b)
-	require.NoError(t, err)
-	require.Equal(t, [][]string{{a, b}}, shared)
-	_, err = SharedFilesystems(a + "/none")
-	require.ErrorContains(t, err, a+"/none")
+func TestDevice(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	exports := []nfsroot.Export{{Path: dir}, {Path: "/proc"}}
+	require.NoError(t, nfsroot.CheckFilesystems(exports, Device))
+	require.ErrorContains(t, nfsroot.CheckFilesystems(append(exports, nfsroot.Export{Path: other}), Device), "on one filesystem")
+	require.ErrorIs(t, nfsroot.CheckFilesystems([]nfsroot.Export{{Path: dir + "/none"}}, Device), os.ErrNotExist)
 }

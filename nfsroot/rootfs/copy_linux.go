@@ -147,9 +147,9 @@ func (c *copier) dir(n *node, p string, places []place) error {
 	for _, child := range dirs {
 		sub := make([]place, len(places))
 		for i, to := range places {
-			sub[i] = place{to.target, path.Join(to.path, child.name)}
+			sub[i] = place{to.target, join(to.path, child.name)}
 		}
-		if err := c.run(func() error { return c.copy(child, path.Join(p, child.name), sub) }); err != nil {
+		if err := c.run(func() error { return c.copy(child, join(p, child.name), sub) }); err != nil {
 			return err
 		}
 	}
@@ -185,7 +185,7 @@ func (c *copier) files(dir string, list []*node, places []place, names []string)
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		p := path.Join(dir, n.name)
+		p := join(dir, n.name)
 		for i := range slots {
 			slots[i].path = p
 			if names == nil {
@@ -357,7 +357,7 @@ func (c *copier) finishDirs(n *node, p string, to place) error {
 		if !child.isDir() {
 			continue
 		}
-		if err := c.finishDirs(child, path.Join(p, child.name), place{to.target, path.Join(to.path, child.name)}); err != nil {
+		if err := c.finishDirs(child, join(p, child.name), place{to.target, join(to.path, child.name)}); err != nil {
 			return err
 		}
 	}

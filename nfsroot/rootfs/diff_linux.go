@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"path"
 	"strings"
 )
 
@@ -33,13 +32,13 @@ func (d *differ) entries(want, have []node, p string, dev uint64) {
 	for len(want) > 0 || len(have) > 0 {
 		switch {
 		case len(have) == 0 || len(want) > 0 && want[0].name < have[0].name:
-			d.missing(&want[0], path.Join(p, want[0].name))
+			d.missing(&want[0], join(p, want[0].name))
 			want = want[1:]
 		case len(want) == 0 || have[0].name < want[0].name:
-			d.extra(&have[0], path.Join(p, have[0].name), dev)
+			d.extra(&have[0], join(p, have[0].name), dev)
 			have = have[1:]
 		default:
-			d.both(&want[0], &have[0], path.Join(p, want[0].name), dev)
+			d.both(&want[0], &have[0], join(p, want[0].name), dev)
 			want, have = want[1:], have[1:]
 		}
 	}

@@ -30,8 +30,8 @@
 // The filesystem is its own because an NFS file handle names an inode, and
 // with no_subtree_check a Pi can make up the handle of any inode of the
 // filesystem that its export is on, another Pi's private files among them.
-// [SharedFilesystems] tells which roots are not apart. The operator makes the
-// mounts, one for each Pi:
+// [Device] tells filesystems apart, for nfsroot.CheckFilesystems. The operator
+// makes the mounts, one for each Pi:
 //
 //	LVM     lvcreate -V 8G -T vg/pool -n pi1 && mkfs.ext4 /dev/vg/pi1
 //	ZFS     zfs create -o mountpoint=/export/10.46.189.2 -o xattr=sa -o acltype=posix tank/pi1

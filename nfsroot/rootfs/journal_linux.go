@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,7 +106,8 @@ func (s *side) recover() error {
 	}
 	var j journal
 	if err := json.Unmarshal(data, &j); err != nil {
-		return fmt.Errorf("the journal of an interrupted run cannot be read; look at %s, then remove it: %w", journalName, err)
+		return fmt.Errorf("the journal of an interrupted run cannot be read; look at %s, then remove it: %w",
+			filepath.Join(filepath.Dir(s.path), sideDir, s.name, journalName), err)
 	}
 	return s.replay(j)
 }
@@ -139,6 +141,9 @@ func (s *side) swap(j journal) error {
 		err = unix.Renameat2(s.dir, j.From, s.parent, s.name, unix.RENAME_NOREPLACE)
 	case err == nil && st.Ino != j.Swap:
 		err = unix.Renameat2(s.dir, j.From, s.parent, s.name, unix.RENAME_EXCHANGE)
+		if missing(err) { // someone has taken the other tree away: the root stays
+			return nil
+		}
 	}
 	if errors.Is(err, unix.EBUSY) {
 		err = ErrMountPoint

@@ -35,15 +35,15 @@ func with(dir *node, names []string, e Edit) *node {
 	i, found := slices.BinarySearchFunc(dir.children, names[0], byName)
 	if len(names) == 1 {
 		if !found {
-			dir.children = slices.Insert(dir.children, i, *e.node(nil))
+			dir.children = slices.Insert(dir.children, i, *e.node(nil, dir.st))
 		} else {
-			dir.children[i] = *e.node(&dir.children[i])
+			dir.children[i] = *e.node(&dir.children[i], dir.st)
 		}
 		return &dir.children[i]
 	}
 	if !found {
 		made := node{name: names[0], made: true}
-		made.st.Mode = unix.S_IFDIR | 0o755
+		made.st.Mode, made.st.Uid, made.st.Gid = unix.S_IFDIR|0o755, dir.st.Uid, dir.st.Gid
 		dir.children = slices.Insert(dir.children, i, made)
 	}
 	return with(&dir.children[i], names[1:], e)
@@ -63,14 +63,6 @@ func without(dir *node, names []string) {
 }
 
 func byName(n node, name string) int { return strings.Compare(n.name, name) }
-
-// parentsOf calls visit for the directories that a path is in, innermost first.
-func parentsOf(p string, visit func(p string)) {
-	for p != "" {
-		p = parentOf(p)
-		visit(p)
-	}
-}
 
 // rebase returns where below a place a path below top lies.
 func rebase(p, top, place string) (string, bool) {

@@ -115,12 +115,18 @@ func (e Edit) apply(base int) error {
 	if err := writeFile(dir, name, e.data); err != nil {
 		return err
 	}
-	return setMetadata(dir, name, e.node(&node{st: old}), true)
+	var in unix.Stat_t
+	if err := unix.Fstat(dir, &in); err != nil {
+		return err
+	}
+	return setMetadata(dir, name, e.node(&node{st: old}, in), true)
 }
 
-// node is the entry that an edit makes, in the place of old.
-func (e Edit) node(old *node) *node {
+// node is the entry that an edit makes in a directory, in the place of old. It
+// has the owner of that, or of the directory.
+func (e Edit) node(old *node, dir unix.Stat_t) *node {
 	n := &node{name: path.Base(e.Path), made: true, data: e.data}
+	n.st.Uid, n.st.Gid = dir.Uid, dir.Gid
 	if old != nil && old.regular() {
 		n.st.Uid, n.st.Gid = old.st.Uid, old.st.Gid
 	}
@@ -145,8 +151,13 @@ func makeParents(base int, p string) error {
 		return err
 	}
 	defer unix.Close(dir)
-	if err := unix.Mkdirat(dir, name, 0o755); err != nil {
+	if err := unix.Mkdirat(dir, name, 0o700); err != nil {
 		return err
 	}
-	return chmod(dir, name, 0o755)
+	made := &node{made: true}
+	if err := unix.Fstat(dir, &made.st); err != nil {
+		return err
+	}
+	made.st.Mode = unix.S_IFDIR | 0o755
+	return setMetadata(dir, name, made, true)
 }

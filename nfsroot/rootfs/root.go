@@ -62,6 +62,14 @@ func (r Root) keeps() map[string]bool {
 // written with a slash before or after.
 func cleanPath(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 
+// join is path.Join of a clean path and a name.
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
 // comparePaths orders paths as a walk meets them: what a directory holds
 // directly after it.
 func comparePaths(a, b string) int {

@@ -48,5 +48,5 @@ func DiscardOld(context.Context, string) error { return ErrUnsupported }
 // Look is only for Linux.
 func Look(dir string) (Status, error) { return Status{Dir: dir}, ErrUnsupported }
 
-// SharedFilesystems is only for Linux.
-func SharedFilesystems(...string) ([][]string, error) { return nil, ErrUnsupported }
+// Device is only for Linux.
+func Device(string) (uint64, error) { return 0, ErrUnsupported }

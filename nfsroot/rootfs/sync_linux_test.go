@@ -182,7 +182,7 @@ func TestSyncOfRandomTrees(t *testing.T) {
 	for seed := range uint64(25) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			dir := t.TempDir()
+			dir := memoryDir(t)
 			golden, root := filepath.Join(dir, "golden"), filepath.Join(dir, "root")
 			scramble(t, golden, rnd)
 			scramble(t, root, rnd)

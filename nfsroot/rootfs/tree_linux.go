@@ -3,7 +3,6 @@ package rootfs
 import (
 	"context"
 	"fmt"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -66,7 +65,7 @@ func (n *node) find(p string) *node {
 func (n *node) walk(p string, visit func(p string, n *node)) {
 	visit(p, n)
 	for i := range n.children {
-		n.children[i].walk(path.Join(p, n.children[i].name), visit)
+		n.children[i].walk(join(p, n.children[i].name), visit)
 	}
 }
 
@@ -136,7 +135,7 @@ func (s *scanner) dir(n *node, p string) error {
 		if !child.isDir() || uint64(child.st.Dev) != s.dev {
 			continue
 		}
-		sub := path.Join(p, child.name)
+		sub := join(p, child.name)
 		if !s.group.TryGo(func() error { return s.dir(child, sub) }) {
 			if err := s.dir(child, sub); err != nil {
 				return err
@@ -164,7 +163,7 @@ func (s *scanner) read(n *node, p string) error {
 	for i, name := range list {
 		n.children[i].name = name
 		if err := s.entry(dir, &n.children[i], buf[:]); err != nil {
-			return fmt.Errorf("%q: %w", path.Join(p, name), changedMeanwhile(err))
+			return fmt.Errorf("%q: %w", join(p, name), changedMeanwhile(err))
 		}
 	}
 	return nil
@@ -221,9 +220,9 @@ func unchanged(before, after *node, p string) error {
 	for i := range before.children {
 		a, b := &before.children[i], &after.children[i]
 		if a.name != b.name {
-			return fmt.Errorf("%q: %w", path.Join(p, a.name), ErrChanged)
+			return fmt.Errorf("%q: %w", join(p, a.name), ErrChanged)
 		}
-		if err := unchanged(a, b, path.Join(p, a.name)); err != nil {
+		if err := unchanged(a, b, join(p, a.name)); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/berryrack/berryrack/nfsroot/rootfs"
 )
 
 // serverDirs says where the fileserver keeps what [Rack.Tree] has for it.
@@ -339,5 +341,5 @@ func run(ctx context.Context, commands []Command, done func(string)) error {
 
 // Device returns what tells the file system of a path below destdir.
 func Device(destdir string) func(string) (uint64, error) {
-	return func(name string) (uint64, error) { return device(filepath.Join(destdir, name)) }
+	return func(name string) (uint64, error) { return rootfs.Device(filepath.Join(destdir, name)) }
 }

@@ -21,7 +21,7 @@ func switched(t *testing.T) *Rack {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
-	sim := poetest.New(poetest.Config{Ports: 24, Watts: 370})
+	sim := poetest.New(poetest.Config{Ports: 24, Watts: 370, Vendor: poetest.HP})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- sim.Serve(ctx, conn, "s3cret") }()

@@ -75,6 +75,10 @@ func (r *response) resolve(name wire.Name, t wire.Type) (target wire.Name, follo
 		if node := r.zone.Names.Find(wildcard); node != nil {
 			return r.fromNode(name, node, t, true)
 		}
+		if r.isEmpty(wildcard) { // it is there, with nothing of its own (RFC 4592 section 2.2.2)
+			r.nodata(name, wildcard)
+			return "", false
+		}
 	}
 	r.nxdomain(name)
 	return "", false

@@ -28,15 +28,17 @@ func (r *response) proveNodata(name, wildcard wire.Name) {
 	switch {
 	case !r.dnssec:
 	case !r.hashed():
-		if wildcard == "" {
-			r.addNSEC(name) // of an empty non-terminal: the one that spans it
-			return
+		r.addNSEC(name) // of an empty non-terminal: the one that spans it
+		if wildcard != "" {
+			r.addNSEC(wildcard) // last: Unbound 1.17 takes the last wildcard's for the one that matches
 		}
-		r.addNSEC(wildcard)
-		r.addNSEC(name)
 	case wildcard != "":
 		r.proveEncloser(name)
-		r.addDenial(r.matching(wildcard), typeNSEC3)
+		if node := r.matching(wildcard); node != nil {
+			r.addDenial(node, typeNSEC3)
+			return
+		}
+		r.addDenial(r.spanning(wildcard), typeNSEC3) // opted out
 	case r.matching(name) != nil:
 		r.addDenial(r.matching(name), typeNSEC3)
 	default: // opted out

@@ -25,9 +25,10 @@ func TestUnbound(t *testing.T) {
 	if !lab.Isolated(t) {
 		return
 	}
-	for _, denial := range []dnssec.Denial{dnssec.NSEC, dnssec.NSEC3, dnssec.NSEC3OptOut} {
-		t.Run(fmt.Sprint(denial), func(t *testing.T) {
-			z, key := signedWith(t, denial, example)
+	for _, tt := range unboundZones() {
+		t.Run(tt.name, func(t *testing.T) {
+			denial := tt.denial
+			z, key := signedWith(t, denial, tt.text)
 			var s Server
 			s.Set(z)
 			authority := serve(t, &s)
@@ -53,6 +54,45 @@ func TestUnbound(t *testing.T) {
 			t.Log(asked, "answers validated")
 		})
 	}
+}
+
+// wildcards has one at the apex, some below others, and empty non-terminals of
+// every kind.
+const wildcards = `$TTL 3600
+@ SOA ns host 1 7200 3600 604800 300
+@ NS ns
+ns A 192.0.2.1
+* TXT "apex"
+* MX 10 ns
+*.a.b A 192.0.2.2
+x.a.b TXT x
+c.*.d TXT "below an asterisk"
+e.only NS ns.example.net.
+f.both NS ns.example.net.
+g.both TXT x
+h.secure NS ns.example.net.
+h.secure DS 1 15 2 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+i.j.k.l.m TXT x
+`
+
+type unboundZone struct {
+	name, text string
+	denial     dnssec.Denial
+}
+
+func unboundZones() []unboundZone {
+	var list []unboundZone
+	for i, denial := range []dnssec.Denial{dnssec.NSEC, dnssec.NSEC3, dnssec.NSEC3OptOut} {
+		name := []string{"NSEC", "NSEC3", "opt-out"}[i]
+		text := wildcards
+		if denial == dnssec.NSEC3OptOut {
+			// Below an empty non-terminal that opt-out leaves out of the chain, nothing can
+			// show that the wildcard above it does not apply.
+			text = strings.ReplaceAll(text, "\n* ", "\nstar ")
+		}
+		list = append(list, unboundZone{name + "/mixed", example, denial}, unboundZone{name + "/wildcards", text, denial})
+	}
+	return list
 }
 
 func isReferral(m *dns.Msg) bool { return !m.Authoritative }

@@ -1,7 +1,7 @@
 package dnssec_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,12 +46,18 @@ func judge(t *testing.T, z *zone.Zone, skip ...string) {
 		if contains(skip, program) {
 			continue
 		}
-		judges++
-		if output, err := verdict(); err != nil {
+		switch output, err := verdict(); {
+		case errors.Is(err, errNoVerdict):
+			t.Logf("%s: %v", program, err)
+		case err != nil:
 			t.Errorf("%s: %v\n%.3000s\n%.20000s", program, err, output, read(t, file))
+		default:
+			judges++
 		}
 	}
-	require.GreaterOrEqual(t, judges, 2)
+	if !t.Failed() {
+		require.GreaterOrEqual(t, judges, 2, "verifiers that came to a verdict")
+	}
 }
 
 func contains(list []string, one string) bool {
@@ -63,10 +69,17 @@ func contains(list []string, one string) bool {
 	return false
 }
 
+// errNoVerdict is when a program did not end: ldns-verify-zone 1.8.3 loops over
+// some zones.
+var errNoVerdict = errors.New("no verdict within a minute")
+
+// run runs a program that ends within a minute, whatever becomes of the test.
 func run(t *testing.T, program string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	output, err := exec.CommandContext(ctx, lab.Program(t, program), args...).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), lab.Program(t, "timeout"), append([]string{"--kill-after=1", "60", lab.Program(t, program)}, args...)...)
+	output, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && (exit.ExitCode() == 124 || exit.ExitCode() == 137) {
+		err = errNoVerdict
+	}
 	return string(output), err
 }
 

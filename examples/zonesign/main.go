@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -52,8 +51,6 @@ type grammar struct {
 }
 
 func main() {
-	// Signing makes much garbage for the memory that it keeps.
-	debug.SetGCPercent(50)
 	cli.Program{Name: "zonesign", Description: description, Grammar: &grammar{}}.Main()
 }
 

@@ -29,14 +29,16 @@ func text(list []byte) ([]int, error) {
 	var ports []int
 	for _, word := range strings.Split(strings.TrimRight(string(list), "\x00"), ",") {
 		word = strings.TrimSpace(word)
-		if word == "" || word == "0" {
+		if word == "" {
 			continue
 		}
-		port, err := strconv.Atoi(word)
-		if err != nil || port < 0 || port > maxBridgePort {
+		port, err := strconv.ParseUint(word, 10, 64)
+		if err != nil || port > maxBridgePort {
 			return nil, fmt.Errorf("%q is no bridge port", word)
 		}
-		ports = append(ports, port)
+		if port > 0 {
+			ports = append(ports, int(port))
+		}
 	}
 	return ports, nil
 }

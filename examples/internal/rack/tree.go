@@ -11,6 +11,7 @@ import (
 	"github.com/berryrack/berryrack/munin/node"
 	"github.com/berryrack/berryrack/nfsroot"
 	"github.com/berryrack/berryrack/vlan"
+	"github.com/berryrack/berryrack/vlan/switchconf"
 )
 
 // tftpRoot is where the fileserver keeps what the Pis' firmware asks for.
@@ -49,7 +50,7 @@ func (r *Rack) Tree() (Tree, error) {
 	for _, pi := range r.Pis {
 		errs = append(errs, r.piFiles(&t, pi))
 	}
-	errs = append(errs, r.serverFiles(&t), r.muninFiles(&t))
+	errs = append(errs, r.serverFiles(&t), r.switchFiles(&t), r.muninFiles(&t))
 	return t, errors.Join(errs...)
 }
 
@@ -90,6 +91,26 @@ func (r *Rack) resolvConf() string {
 		fmt.Fprintf(&b, "nameserver %v\n", addr)
 	}
 	return b.String()
+}
+
+// switchFiles adds the configuration of each switch whose dialect is known.
+func (r *Rack) switchFiles(t *Tree) error {
+	var errs []error
+	for _, s := range r.Config.Switches {
+		write, ok := dialects[s.Dialect]
+		if !ok {
+			continue
+		}
+		text, err := write(r.VLANs, s.Name)
+		errs = append(errs, err)
+		t.add("switch/"+s.Name+"."+s.Dialect, text)
+		if s.Dialect == "linux" {
+			files, err := switchconf.Networkd(r.VLANs, s.Name)
+			errs = append(errs, err)
+			t.network("switch/"+s.Name+".networkd", files)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // muninGroup is what the Pis are called together in munin.

@@ -3,7 +3,9 @@ module github.com/berryrack/berryrack
 go 1.26.0
 
 require (
+	github.com/miekg/dns v1.1.73
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/net v0.57.0
 	golang.org/x/sys v0.49.0
 )
 

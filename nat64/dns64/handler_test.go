@@ -358,6 +358,7 @@ func TestSize(t *testing.T) {
 		}
 		answer := serve(h, "::1", query)
 		require.True(t, answer.Truncated)
+		answer.Compress = true
 		require.LessOrEqual(t, answer.Len(), limit)
 	}
 	w := &recorder{remote: &net.TCPAddr{IP: net.IPv6loopback}}

@@ -45,7 +45,22 @@ func TestInGuest(t *testing.T) {
 }
 
 func TestKernel(t *testing.T) {
-	console, err := Boot(t.Context(), Kernel(t), "mem=64M", "rootfstype=hostfs", "ro", "init=/bin/busybox", "panic=-1", "ip=127.0.0.1:::255.0.0.0::lo:off")
+	kernel := Kernel(t)
+	if !Isolated(t) {
+		return
+	}
+	Run(t, "ip", "tuntap", "add", "tap0", "mode", "tap")
+	Run(t, "ip", "address", "add", "10.46.189.1/30", "dev", "tap0")
+	Run(t, "ip", "link", "set", "tap0", "up")
+	l, err := net.Listen("tcp", "10.46.189.1:0")
+	require.NoError(t, err)
+	ServeNFS(t, l, Root(t, "busybox echo root: $(busybox grep -o 'nfs.*addr=[^ ]*' /proc/mounts)"))
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+
+	console, err := Boot(t.Context(), kernel, "mem=64M", "vec0:transport=tap,ifname=tap0,depth=64,gro=1",
+		"root=/dev/nfs", "rootfstype=nfs", "ip=10.46.189.2::10.46.189.1:255.255.255.252::vec0:off",
+		"nfsroot=10.46.189.1:/,vers=3,tcp,nolock,port="+port+",mountport="+port, "ro", "init=/init", "panic=-1")
 	require.NoError(t, err, console)
-	require.Contains(t, console, "IP-Config")
+	require.Contains(t, console, "root: nfs")
+	require.Contains(t, console, "addr=10.46.189.1")
 }

@@ -1,0 +1,121 @@
+// Package cli is what the example programs have in common on the command line:
+// exit statuses, version, signals, where configuration and secrets are found.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit statuses of every program.
+const (
+	Done      = 0
+	Failed    = 1
+	Usage     = 2 // or configuration
+	Different = 3 // differences found, or not yet safe
+)
+
+// ErrDifferent is returned by a command that has printed differences, or why
+// something is not yet safe.
+var ErrDifferent = errors.New("differences found")
+
+// UsageError is a mistake in the arguments or the configuration.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Streams are what a command prints to: answers to Out, diagnostics to Err.
+type Streams struct{ Out, Err io.Writer }
+
+// Flags are those of every program; its grammar embeds them.
+type Flags struct {
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// Program is a program's name and its grammar: a pointer to a kong struct
+// whose commands have a method Run(context.Context, Streams) error.
+type Program struct {
+	Name        string
+	Description string // ends with an example
+	Grammar     any
+}
+
+// Main runs the program as a process: on its arguments, until SIGINT or SIGTERM.
+func (p Program) Main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(p.Run(ctx, os.Args[1:], Streams{os.Stdout, os.Stderr}))
+}
+
+// exit carries a status out of kong, which wants its Exit not to return.
+type exit int
+
+// Run runs the command that args name and returns the exit status.
+func (p Program) Run(ctx context.Context, args []string, std Streams) (status int) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case exit:
+			status = int(r)
+		default:
+			panic(r)
+		}
+	}()
+	parser, err := kong.New(p.Grammar,
+		kong.Name(p.Name), kong.Description(p.Description), kong.Vars{"version": version()},
+		kong.Writers(std.Out, std.Err), kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std))
+	if err != nil {
+		panic(err) // a mistake in the grammar
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		err = &UsageError{fmt.Errorf("%w (see %s --help)", err, p.Name)}
+	} else {
+		err = command.Run()
+	}
+	return p.status(err, std.Err)
+}
+
+// status reports err and returns the exit status that it means.
+func (p Program) status(err error, stderr io.Writer) int {
+	if err == nil {
+		return Done
+	}
+	if errors.Is(err, ErrDifferent) {
+		return Different
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+	if usage := (*UsageError)(nil); errors.As(err, &usage) {
+		return Usage
+	}
+	return Failed
+}
+
+// version tells what the go command recorded of the build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	if text == "" {
+		text = "(devel)"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			text += " " + s.Value
+		}
+	}
+	return text + " " + info.GoVersion
+}

@@ -3,17 +3,13 @@ module github.com/berryrack/berryrack
 go 1.26.0
 
 require (
-<<<<<<< HEAD
-	github.com/miekg/dns v1.1.73
-	github.com/stretchr/testify v1.12.1
-	golang.org/x/net v0.57.0
-=======
 	github.com/alecthomas/kong v1.17.0
 	github.com/go-git/go-billy/v5 v5.9.2
 	github.com/goccy/go-yaml v1.19.2
+	github.com/miekg/dns v1.1.73
 	github.com/stretchr/testify v1.12.1
 	github.com/willscott/go-nfs v0.0.4
->>>>>>> main
+	golang.org/x/net v0.57.0
 	golang.org/x/sys v0.49.0
 )
 

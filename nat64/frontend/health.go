@@ -1,0 +1,49 @@
+package frontend
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+const defaultInterval = 2 * time.Second
+
+// failures is how many probes in a row must fail until a backend is down.
+const failures = 2
+
+// watch probes the backend until ctx ends.
+func (f *Frontend) watch(ctx context.Context, b *backend) {
+	ticker := time.NewTicker(or(b.every, defaultInterval))
+	defer ticker.Stop()
+	for failed := 0; ; {
+		if f.probe(ctx, b) {
+			failed = 0
+		} else {
+			failed++
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		down := failed >= failures || failed > 0 && b.down.Load()
+		if b.down.Swap(down) != down {
+			f.info("backend", "address", b.addr, "up", !down)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (f *Frontend) probe(ctx context.Context, b *backend) bool {
+	ctx, cancel := context.WithTimeout(ctx, f.routes.Load().config.Limits.Connect)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp6", b.probe.String())
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}

@@ -3,6 +3,7 @@ package frontend
 import (
 	"context"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -27,11 +28,24 @@ func (f *Frontend) watch(ctx context.Context, b *backend) {
 		down := failed >= failures || failed > 0 && b.down.Load()
 		if b.down.Swap(down) != down {
 			f.info("backend", "address", b.addr, "up", !down)
+			if down {
+				f.dropIdle(b)
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+	}
+}
+
+// dropIdle closes the idle HTTP connections of the sites that the backend has,
+// so that no request waits on a machine that is gone.
+func (f *Frontend) dropIdle(b *backend) {
+	for _, s := range f.routes.Load().all {
+		if slices.Contains(s.backends, b) {
+			s.http.CloseIdleConnections()
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/berryrack/berryrack/internal/lab"
@@ -47,14 +48,11 @@ func Run(t testing.TB, ns, program string, args ...string) string {
 // usable at once.
 func Link(t testing.TB, nsA, ifA string, addrsA []string, nsB, ifB string, addrsB []string) {
 	t.Helper()
-	lab.Run(t, "ip", "link", "add", ifA, "type", "veth", "peer", "name", ifB)
+	lab.Run(t, "ip", slices.Concat([]string{"link", "add", ifA}, in(nsA), []string{"type", "veth", "peer", "name", ifB}, in(nsB))...)
 	for _, end := range []struct {
 		ns, dev string
 		addrs   []string
 	}{{nsA, ifA, addrsA}, {nsB, ifB, addrsB}} {
-		if end.ns != Here {
-			lab.Run(t, "ip", "link", "set", end.dev, "netns", end.ns)
-		}
 		for _, addr := range end.addrs {
 			args := []string{"address", "add", addr, "dev", end.dev}
 			if ip, _, _ := net.ParseCIDR(addr); ip.To4() == nil {
@@ -64,6 +62,14 @@ func Link(t testing.TB, nsA, ifA string, addrsA []string, nsB, ifB string, addrs
 		}
 		IP(t, end.ns, "link", "set", end.dev, "up")
 	}
+}
+
+// in returns the words of ip(8) for a namespace.
+func in(ns string) []string {
+	if ns == Here {
+		return nil
+	}
+	return []string{"netns", ns}
 }
 
 // In calls f on a thread that is in the namespace, and that ends with it.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,32 +132,37 @@ func (f *Frontend) startProbes() {
 
 // ListenAndServe listens as the configuration says, and serves.
 func (f *Frontend) ListenAndServe(ctx context.Context) error {
-	var tls, plain []net.Listener
-	var errs []error
-	listen := f.routes.Load().config.Listen
-	for _, group := range []struct {
-		addrs []string
-		to    *[]net.Listener
-	}{{listen.TLS, &tls}, {listen.HTTP, &plain}} {
-		for _, addr := range group.addrs {
-			l, err := net.Listen(network(addr), addr)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("frontend: %w", err))
-				continue
-			}
-			*group.to = append(*group.to, l)
-		}
-	}
-	if len(tls)+len(plain) == 0 && errs == nil {
-		errs = append(errs, errors.New("frontend: nowhere to listen"))
-	}
-	if errs != nil {
-		for _, l := range append(tls, plain...) {
-			l.Close()
-		}
-		return errors.Join(errs...)
+	tls, plain, err := f.routes.Load().config.Listen.Open()
+	if err != nil {
+		return err
 	}
 	return f.Serve(ctx, tls, plain)
+}
+
+// Open listens on all addresses, or on none.
+func (l Listen) Open() (tls, plain []net.Listener, err error) {
+	open := func(addrs []string) (listeners []net.Listener) {
+		for _, addr := range addrs {
+			listener, failed := net.Listen(network(addr), addr)
+			if failed != nil {
+				err = errors.Join(err, fmt.Errorf("frontend: %w", failed))
+				continue
+			}
+			listeners = append(listeners, listener)
+		}
+		return listeners
+	}
+	tls, plain = open(l.TLS), open(l.HTTP)
+	if len(l.TLS)+len(l.HTTP) == 0 {
+		err = errors.New("frontend: nowhere to listen")
+	}
+	if err != nil {
+		for _, listener := range slices.Concat(tls, plain) {
+			listener.Close()
+		}
+		return nil, nil, err
+	}
+	return tls, plain, nil
 }
 
 // network keeps "[::]:443" from taking the IPv4 port that "0.0.0.0:443" wants.

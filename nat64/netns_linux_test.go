@@ -216,6 +216,18 @@ func TestThroughTAYGA(t *testing.T) {
 		broken := (&nat64.Checker{Dialer: d, URL: "http://192.0.2.99/"}).Check(t.Context())
 		require.False(t, broken.OK())
 	})
+	t.Run("dual stack", func(t *testing.T) {
+		// With IPv4 of its own, this machine uses it: the DNS64's answers do not go before it.
+		nstest.Link(t, nstest.Here, "eth1", []string{"203.0.113.9/24"}, "server", "eth1", []string{"203.0.113.80/24"})
+		nstest.IP(t, nstest.Here, "route", "add", serverIPv4+"/32", "via", "203.0.113.80")
+		nstest.IP(t, "server", "route", "add", "default", "via", "203.0.113.9")
+		for _, url := range []string{"http://" + serverIPv4 + "/", "http://server.example/", "http://legacy.example/"} {
+			host, _, err := net.SplitHostPort(get(t, c, url))
+			require.NoError(t, err)
+			require.Equal(t, "203.0.113.9", host, url)
+		}
+		nstest.IP(t, nstest.Here, "link", "del", "eth1")
+	})
 	t.Run("prefix changes", func(t *testing.T) {
 		p.translate(secondNet)
 		// What was discovered a moment ago is believed for a second.

@@ -111,6 +111,7 @@ func laboratory(t *testing.T) (names []string) {
 	plain, plainNames := zoneText("plain.test.", 500)
 	signed, signedNames := zoneText("signed.test.", 120)
 	write(t, dir, "plain.zone", plain)
+	write(t, dir, "ipv4only.zone", "$TTL 60\n@ SOA ns.test. h.test. 1 1 1 1 60\n@ NS ns.test.\n@ A 192.0.0.170\n@ A 192.0.0.171\n")
 	write(t, dir, "signed.zone", signed)
 	cmd := exec.CommandContext(t.Context(), "dnssec-keygen", "-K", dir, "-a", "13", "-f", "KSK", "signed.test")
 	key, err := cmd.Output()
@@ -123,7 +124,7 @@ func laboratory(t *testing.T) (names []string) {
 	}
 	options := func(addr, more string) string {
 		return fmt.Sprintf(`options { directory %q; listen-on { %s; }; listen-on-v6 { none; }; pid-file none; session-keyfile none;
-	dnssec-validation no; allow-query { any; }; empty-zones-enable no; %s };
+	dnssec-validation no; allow-query { any; }; %s };
 controls { };
 `, dir, addr, more)
 	}
@@ -166,7 +167,8 @@ remote-control:
 	}
 	start(t, validating, "unbound", "-d", "-c", unbound(validating, "validator iterator", ""))
 	start(t, bindDNS64, "named", "-g", "-c", write(t, dir, "bind.conf", options(bindDNS64,
-		"recursion yes; allow-recursion { any; }; forward only; forwarders { "+authority+"; }; dns64 "+diffPrefix+" { };")))
+		"recursion yes; allow-recursion { any; }; forward only; forwarders { "+authority+"; }; dns64 "+diffPrefix+" { };")+
+		`zone "ipv4only.arpa" { type primary; file "ipv4only.zone"; };`+"\n"))
 	start(t, unboundDNS, "unbound", "-d", "-c", unbound(unboundDNS, "dns64 validator iterator", "\tdns64-prefix: "+diffPrefix))
 
 	udp, err := net.ListenPacket("udp", oursDNS64+":53")
@@ -324,7 +326,7 @@ func same(ours, theirs outcome) bool {
 
 // Our answers beside BIND's and unbound's: each difference has its line above.
 func TestDifferential(t *testing.T) {
-	lab.Need(t, "named", "unbound", "dnssec-keygen", "dnssec-signzone")
+	lab.Need(t, "named", "unbound", "dnssec-keygen", "dnssec-signzone", "dig")
 	if !lab.Isolated(t) {
 		return
 	}
@@ -352,6 +354,14 @@ func TestDifferential(t *testing.T) {
 			unexplained++
 			t.Errorf("%s %s do=%t\n\tours:    %v\n\t%-8s %v", name, dns.TypeToString[qtype], do, ours, peer+":", was)
 		}
+	}
+	// dig and our Discoverer learn the prefix from us, and from BIND.
+	for _, server := range []string{oursDNS64, bindDNS64} {
+		require.Equal(t, diffPrefix, strings.TrimSpace(lab.Run(t, "dig", "+dns64prefix", "@"+server)), server)
+		found, err := (&nat64.Discoverer{Servers: []string{server + ":53"}}).Discover(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, diffPrefix, found[0].Prefix.String())
+		require.True(t, found[0].Paired)
 	}
 	for _, name := range names {
 		compare(name, dns.TypeAAAA, false)

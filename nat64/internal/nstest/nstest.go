@@ -8,12 +8,12 @@ import (
 	"context"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
 
-	"github.com/berryrack/berryrack/internal/lab"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,7 +24,7 @@ const Here = ""
 func Add(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		lab.Run(t, "ip", "netns", "add", name)
+		Run(t, Here, "ip", "netns", "add", name)
 		IP(t, name, "link", "set", "lo", "up")
 	}
 }
@@ -38,17 +38,22 @@ func IP(t testing.TB, ns string, args ...string) string {
 // Run runs a program in the namespace.
 func Run(t testing.TB, ns, program string, args ...string) string {
 	t.Helper()
-	if ns == Here {
-		return lab.Run(t, program, args...)
+	command := append([]string{program}, args...)
+	if ns != Here {
+		command = append([]string{"ip", "netns", "exec", ns}, command...)
 	}
-	return lab.Run(t, "ip", append([]string{"netns", "exec", ns, lab.Program(t, program)}, args...)...)
+	output, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", command, err, output)
+	}
+	return string(output)
 }
 
 // Link joins two namespaces by a pair of interfaces with addresses, which are
 // usable at once.
 func Link(t testing.TB, nsA, ifA string, addrsA []string, nsB, ifB string, addrsB []string) {
 	t.Helper()
-	lab.Run(t, "ip", slices.Concat([]string{"link", "add", ifA}, in(nsA), []string{"type", "veth", "peer", "name", ifB}, in(nsB))...)
+	Run(t, Here, "ip", slices.Concat([]string{"link", "add", ifA}, in(nsA), []string{"type", "veth", "peer", "name", ifB}, in(nsB))...)
 	for _, end := range []struct {
 		ns, dev string
 		addrs   []string

@@ -62,9 +62,9 @@ type Discoverer struct {
 	listen func(context.Context, chan<- advertised) error // the kernel's, unless a test has another
 	query  func(context.Context) ([]Found, error)
 
-	asking sync.Mutex // held by who discovers for all
 	mu     sync.Mutex
 	cached answer
+	asking chan struct{} // closed when who discovers for all is done; nil when nobody does
 }
 
 // An answer is what was found when, or why nothing was.
@@ -315,14 +315,21 @@ func (d *Discoverer) remember(found []Found, err error) answer {
 // while when there is none, it returns what it knows. A [Discoverer.Watch] that
 // is running keeps that up to date.
 func (d *Discoverer) Prefixes(ctx context.Context) ([]Found, error) {
-	if a, fresh := d.remembered(); fresh {
-		return a.found, a.err
+	for {
+		a, fresh, others := d.remembered()
+		if fresh {
+			return a.found, a.err
+		}
+		if others == nil {
+			break
+		}
+		select {
+		case <-others:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
-	d.asking.Lock()
-	defer d.asking.Unlock()
-	if a, fresh := d.remembered(); fresh { // while we waited
-		return a.found, a.err
-	}
+	defer d.doneAsking()
 	found, err := d.Discover(ctx)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // this says nothing about the network
@@ -331,10 +338,26 @@ func (d *Discoverer) Prefixes(ctx context.Context) ([]Found, error) {
 	return a.found, a.err
 }
 
-func (d *Discoverer) remembered() (a answer, fresh bool) {
+// remembered returns what is known if that is fresh. Otherwise others is closed
+// when somebody else has discovered, or nil: then it is the caller's turn.
+func (d *Discoverer) remembered() (a answer, fresh bool, others <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.cached, time.Now().Before(d.cached.until)
+	if time.Now().Before(d.cached.until) {
+		return d.cached, true, nil
+	}
+	if d.asking == nil {
+		d.asking = make(chan struct{})
+		return answer{}, false, nil
+	}
+	return answer{}, false, d.asking
+}
+
+func (d *Discoverer) doneAsking() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.asking)
+	d.asking = nil
 }
 
 // forget makes the next Prefixes discover anew, unless what is known is newer

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,6 +214,37 @@ func TestDiscoverPrefersRouters(t *testing.T) {
 		d.Wait = time.Millisecond
 		_, err = d.Discover(t.Context())
 		require.ErrorContains(t, err, "no resolver")
+	})
+}
+
+// Many ask, one discovers, and who gives up does not wait.
+func TestPrefixesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queries := 0
+		d := &Discoverer{listen: nobody, query: func(context.Context) ([]Found, error) {
+			queries++
+			time.Sleep(time.Second)
+			return []Found{{WellKnown(), DNS64Answer, time.Now().Add(time.Minute), true, "dns"}}, nil
+		}}
+		var group sync.WaitGroup
+		for range 10 {
+			group.Go(func() {
+				found, err := d.Prefixes(t.Context())
+				require.NoError(t, err)
+				require.Len(t, found, 1)
+			})
+		}
+		synctest.Wait()
+		hasty, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := d.Prefixes(hasty)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		group.Wait()
+		require.Equal(t, 1, queries)
+		time.Sleep(2 * time.Minute)
+		_, err = d.Prefixes(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 2, queries, "it had expired")
 	})
 }
 

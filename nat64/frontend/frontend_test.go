@@ -309,6 +309,17 @@ func TestSlowAndJunk(t *testing.T) {
 		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "closed by the frontend")
 	}
 	require.EqualValues(t, 1, f.Stats().Slow)
+	drip, err := net.Dial("tcp", f.tls)
+	require.NoError(t, err)
+	defer drip.Close()
+	for _, octet := range hello(t, &tls.Config{ServerName: "www.example.org"}) { // one at a time, for ever
+		if _, err = drip.Write([]byte{octet}); err != nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	require.Error(t, err, "the time is for the whole ClientHello")
+	require.EqualValues(t, 2, f.Stats().Slow)
 	conn, err := net.Dial("tcp", f.tls)
 	require.NoError(t, err)
 	defer conn.Close()

@@ -159,7 +159,7 @@ type prefixes struct {
 	dns     []Found
 }
 
-// advertise takes in what a router says (RFC 8781, section 5).
+// advertise takes in what a router says: a lifetime of 0 withdraws (RFC 8781, section 4).
 func (p *prefixes) advertise(a advertised, now time.Time) {
 	p.routers = slices.DeleteFunc(p.routers, func(f Found) bool { return f.Prefix == a.prefix && f.From == a.from })
 	if a.lifetime > 0 {

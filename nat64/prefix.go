@@ -157,7 +157,7 @@ func (p Prefix) contains(hi, lo uint64) bool {
 }
 
 // ChecksumNeutral reports whether p leaves TCP's and UDP's checksums as they
-// are, as the Well-Known Prefix does (RFC 6052, section 4.1).
+// are, as the Well-Known Prefix does (RFC 6052, section 4.2).
 func (p Prefix) ChecksumNeutral() bool {
 	var sum uint64
 	for shift := 0; shift < 64; shift += 16 {

@@ -69,7 +69,7 @@ type Handler struct {
 	counters counters
 }
 
-func (h *Handler) init() {
+func (h *Handler) setUp() {
 	h.slots = make(chan struct{}, orDefault(h.Concurrency, defaultConcurrency))
 	h.limiter.rate = float64(orDefault(h.Rate, defaultRate))
 }
@@ -83,7 +83,7 @@ func orDefault[T int | time.Duration](value, otherwise T) T {
 
 // ServeDNS answers one query.
 func (h *Handler) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
-	h.once.Do(h.init)
+	h.once.Do(h.setUp)
 	h.counters.queries.Add(1)
 	client, udp := origin(w)
 	answer := h.answer(client, udp, query)

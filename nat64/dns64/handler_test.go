@@ -258,18 +258,18 @@ func TestPTR(t *testing.T) {
 	require.Equal(t, dns.RcodeNameError, ask(missing).Rcode)
 	require.Equal(t, []string{reverse("2001:db8::6") + " 60 IN PTR six.example."}, lines(ask(reverse("2001:db8::6"))))
 	require.Equal(t, []string{
-		reverse("2001:db8:64::c000:aa") + " 86400 IN CNAME 170.0.0.192.in-addr.arpa.", "170.0.0.192.in-addr.arpa. 86400 IN PTR ipv4only.arpa.",
+		reverse("2001:db8:64::c000:aa") + " 600 IN CNAME 170.0.0.192.in-addr.arpa.", "170.0.0.192.in-addr.arpa. 600 IN PTR ipv4only.arpa.",
 	}, lines(ask(reverse("2001:db8:64::c000:aa"))))
 }
 
 func TestIPv4Only(t *testing.T) {
 	z := &zone{}
 	h := handler(z)
-	require.Equal(t, []string{"ipv4only.arpa. 86400 IN AAAA 2001:db8:64::c000:aa", "ipv4only.arpa. 86400 IN AAAA 2001:db8:64::c000:ab"},
+	require.Equal(t, []string{"ipv4only.arpa. 600 IN AAAA 2001:db8:64::c000:aa", "ipv4only.arpa. 600 IN AAAA 2001:db8:64::c000:ab"},
 		lines(serve(h, "::1", question("ipv4only.arpa.", dns.TypeAAAA))))
-	require.Equal(t, []string{"IPV4ONLY.arpa. 86400 IN A 192.0.0.170", "IPV4ONLY.arpa. 86400 IN A 192.0.0.171"},
+	require.Equal(t, []string{"IPV4ONLY.arpa. 600 IN A 192.0.0.170", "IPV4ONLY.arpa. 600 IN A 192.0.0.171"},
 		lines(serve(h, "::1", question("IPV4ONLY.arpa.", dns.TypeA))))
-	require.Equal(t, []string{"171.0.0.192.in-addr.arpa. 86400 IN PTR ipv4only.arpa."},
+	require.Equal(t, []string{"171.0.0.192.in-addr.arpa. 600 IN PTR ipv4only.arpa."},
 		lines(serve(h, "::1", question("171.0.0.192.in-addr.arpa.", dns.TypePTR))))
 	none := serve(h, "::1", question("ipv4only.arpa.", dns.TypeTXT))
 	require.Empty(t, none.Answer)

@@ -12,8 +12,8 @@ const (
 	ipv4OnlyName = "ipv4only.arpa."
 	ipv4Only170  = "170.0.0.192.in-addr.arpa."
 	ipv4Only171  = "171.0.0.192.in-addr.arpa."
-	// ipv4OnlyTTL is that of the zone in RFC 8880, appendix A.
-	ipv4OnlyTTL = 86400
+	// ipv4OnlyTTL lets a changed prefix be noticed soon: as where no SOA says more (RFC 6147, section 5.1.7).
+	ipv4OnlyTTL = maxTTLWithoutSOA
 )
 
 // isIPv4Only reports whether name is one of the three that a DNS64 answers by

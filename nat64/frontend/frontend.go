@@ -54,13 +54,17 @@ func New(config Config) (*Frontend, error) {
 		pairs:     map[*pair]struct{}{},
 	}
 	f.buffers.New = func() any { buf := make([]byte, 0, 2048); return &buf }
-	return f, f.Update(config)
+	if err := f.Update(config); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // Update changes to another configuration, or returns all that is wrong with
 // it and changes nothing. New connections and requests go by the new
 // configuration; those that there are stay with their backends until they end.
-// Listen is not looked at.
+// Listen is not looked at, and the limits of HTTP headers stay those that it
+// began to serve with.
 func (f *Frontend) Update(config Config) error {
 	if err := config.Validate(); err != nil {
 		return err

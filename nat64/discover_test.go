@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,9 +157,9 @@ func nobody(ctx context.Context, _ chan<- advertised) error {
 }
 
 func TestDiscoverOverDNS(t *testing.T) {
-	rcode := dnsmessage.RCodeSuccess
+	var rcode atomic.Uint32
 	server := resolver(t, func() (dnsmessage.RCode, uint32, []netip.Addr) {
-		return rcode, 60, addrs("2001:db8:64::c000:aa", "2001:db8:64::c000:ab")
+		return dnsmessage.RCode(rcode.Load()), 60, addrs("2001:db8:64::c000:aa", "2001:db8:64::c000:ab")
 	})
 	d := &Discoverer{Servers: []string{"[::1]:1", server}, listen: nobody, Wait: time.Millisecond}
 	found, err := d.Discover(t.Context())
@@ -170,7 +171,7 @@ func TestDiscoverOverDNS(t *testing.T) {
 	require.Equal(t, server, found[0].From)
 	require.InDelta(t, 60, time.Until(found[0].Expires).Seconds(), 5)
 
-	rcode = dnsmessage.RCodeServerFailure
+	rcode.Store(uint32(dnsmessage.RCodeServerFailure))
 	_, err = d.Discover(t.Context())
 	require.ErrorContains(t, err, "ServerFailure")
 	require.NotErrorIs(t, err, ErrNoPrefix)
@@ -220,9 +221,9 @@ func TestDiscoverPrefersRouters(t *testing.T) {
 // Many ask, one discovers, and who gives up does not wait.
 func TestPrefixesTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		queries := 0
+		var queries atomic.Int32
 		d := &Discoverer{listen: nobody, query: func(context.Context) ([]Found, error) {
-			queries++
+			queries.Add(1)
 			time.Sleep(time.Second)
 			return []Found{{WellKnown(), DNS64Answer, time.Now().Add(time.Minute), true, "dns"}}, nil
 		}}
@@ -240,18 +241,21 @@ func TestPrefixesTogether(t *testing.T) {
 		_, err := d.Prefixes(hasty)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		group.Wait()
-		require.Equal(t, 1, queries)
+		require.EqualValues(t, 1, queries.Load())
 		time.Sleep(2 * time.Minute)
 		_, err = d.Prefixes(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 2, queries, "it had expired")
+		require.EqualValues(t, 2, queries.Load(), "it had expired")
 	})
 }
 
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two, router := MustParsePrefix("2001:db8:1::/96"), MustParsePrefix("2001:db8:2::/96"), MustParsePrefix("2001:db8:3::/96")
-		now, failing, queries := one, false, 0
+		var now atomic.Value // Prefix
+		var failing atomic.Bool
+		var queries atomic.Int32
+		now.Store(one)
 		events := make(chan advertised)
 		d := &Discoverer{
 			listen: func(ctx context.Context, out chan<- advertised) error {
@@ -268,11 +272,11 @@ func TestWatch(t *testing.T) {
 				}
 			},
 			query: func(context.Context) ([]Found, error) {
-				queries++
-				if failing {
+				queries.Add(1)
+				if failing.Load() {
 					return nil, errors.New("timeout")
 				}
-				return []Found{{now, DNS64Answer, time.Now().Add(100 * time.Second), true, "dns"}}, nil
+				return []Found{{now.Load().(Prefix), DNS64Answer, time.Now().Add(100 * time.Second), true, "dns"}}, nil
 			},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -310,9 +314,9 @@ func TestWatch(t *testing.T) {
 		expect(0, one)
 		time.Sleep(95 * time.Second)
 		synctest.Wait()
-		require.Equal(t, 2, queries, "refreshed 10 s before the TTL ended")
+		require.EqualValues(t, 2, queries.Load(), "refreshed 10 s before the TTL ended")
 		require.Empty(t, yielded, "nothing changed")
-		now = two
+		now.Store(two)
 		expect(180*time.Second, two)
 		time.Sleep(time.Second)
 		events <- advertised{router, 16 * time.Second, "r"}
@@ -322,14 +326,15 @@ func TestWatch(t *testing.T) {
 		events <- advertised{router, 16 * time.Second, "r"}
 		expect(181*time.Second, router, two)
 		expect(197*time.Second, two) // expired
-		failing = true
+		failing.Store(true)
 		e := <-yielded
 		require.ErrorContains(t, e.err, "not refreshed")
 		require.Len(t, e.found, 1, "still known")
 		for e.err != nil || len(e.found) > 0 { // until it has expired
 			e = <-yielded
 		}
-		failing, now = false, one
+		failing.Store(false)
+		now.Store(one)
 		for e.err != nil || len(e.found) == 0 {
 			e = <-yielded
 		}

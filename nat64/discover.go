@@ -161,9 +161,16 @@ type prefixes struct {
 
 // advertise takes in what a router says: a lifetime of 0 withdraws (RFC 8781, section 4).
 func (p *prefixes) advertise(a advertised, now time.Time) {
-	p.routers = slices.DeleteFunc(p.routers, func(f Found) bool { return f.Prefix == a.prefix && f.From == a.from })
-	if a.lifetime > 0 {
-		p.routers = append(p.routers, Found{a.prefix, RouterAdvertisement, now.Add(a.lifetime), true, a.from})
+	f := Found{a.prefix, RouterAdvertisement, now.Add(a.lifetime), true, a.from}
+	i := slices.IndexFunc(p.routers, func(known Found) bool { return known.Prefix == f.Prefix && known.From == f.From })
+	switch {
+	case a.lifetime == 0 && i >= 0:
+		p.routers = slices.Delete(p.routers, i, i+1)
+	case a.lifetime == 0:
+	case i >= 0:
+		p.routers[i] = f // in its place: saying it again changes nothing
+	default:
+		p.routers = append(p.routers, f)
 	}
 }
 

@@ -321,6 +321,11 @@ func TestWatch(t *testing.T) {
 		time.Sleep(time.Second)
 		events <- advertised{router, 16 * time.Second, "r"}
 		expect(181*time.Second, router, two)
+		events <- advertised{one, time.Minute, "r"}
+		expect(181*time.Second, router, one, two)
+		events <- advertised{router, 16 * time.Second, "r"} // said again
+		events <- advertised{one, 0, "r"}
+		expect(181*time.Second, router, two)
 		events <- advertised{router, 0, "r"}
 		expect(181*time.Second, two)
 		events <- advertised{router, 16 * time.Second, "r"}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -299,29 +300,28 @@ func TestWatchRouters(t *testing.T) {
 		}
 	}()
 	listenAsNobody(ctx, t, func() { advertise(t, option(one, 10*time.Minute), option(two, time.Minute)) })
-	wait := func(want ...nat64.Prefix) {
-		deadline := time.After(patience)
-		for {
+	// say advertises until Watch has seen the prefixes.
+	say := func(options [][16]byte, want ...nat64.Prefix) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+			advertise(t, options...)
 			select {
 			case e := <-events:
 				var got []nat64.Prefix
 				for _, f := range e.found {
 					got = append(got, f.Prefix)
 				}
-				if fmt.Sprint(got) == fmt.Sprint(want) {
+				if slices.Equal(got, want) {
 					return
 				}
-			case <-deadline:
-				require.FailNow(t, "never saw", "%v", want)
+			case <-time.After(100 * time.Millisecond):
 			}
 		}
+		require.FailNow(t, "never saw", "%v", want)
 	}
-	wait(one, two)
-	advertise(t, option(one, 0))
-	wait(two)
-	advertise(t, option(two, time.Second)) // becomes 8 s, never a withdrawal
-	advertise(t, option(two, 0))
-	wait()
+	say([][16]byte{option(one, 10*time.Minute), option(two, time.Minute)}, one, two)
+	say([][16]byte{option(one, 0)}, two)
+	say([][16]byte{option(two, time.Second), option(two, 0)}) // a second becomes 8, which is no withdrawal
 	cancel()
 	for range events {
 	}

@@ -2,7 +2,6 @@ package frontend
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -93,19 +92,23 @@ func TestReadClientHelloRefused(t *testing.T) {
 	}
 }
 
+// replay is a connection whose other end has said all, and does not listen.
+type replay struct {
+	io.Reader
+	net.Conn
+}
+
+func (r replay) Read(b []byte) (int, error)  { return r.Reader.Read(b) }
+func (r replay) Write(b []byte) (int, error) { return len(b), nil }
+func (r replay) Close() error                { return nil }
+
 // theirName is what crypto/tls reads from the octets, as a server.
 func theirName(octets []byte) (name string, ok bool) {
-	near, far := net.Pipe()
-	go func() {
-		_, _ = far.Write(octets)
-		far.Close()
-	}()
-	defer near.Close()
-	server := tls.Server(near, &tls.Config{GetConfigForClient: func(info *tls.ClientHelloInfo) (*tls.Config, error) {
+	server := tls.Server(replay{Reader: bytes.NewReader(octets)}, &tls.Config{GetConfigForClient: func(info *tls.ClientHelloInfo) (*tls.Config, error) {
 		name, ok = canonical(info.ServerName), true
 		return nil, io.EOF
 	}})
-	_ = server.HandshakeContext(context.Background())
+	_ = server.Handshake()
 	return name, ok
 }
 

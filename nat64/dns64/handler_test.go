@@ -439,3 +439,20 @@ func FuzzHandler(f *testing.F) {
 type upstreamFunc func() (*dns.Msg, error)
 
 func (f upstreamFunc) Exchange(context.Context, *dns.Msg) (*dns.Msg, error) { return f() }
+
+func FuzzReverseAddr(f *testing.F) {
+	f.Add("1.0.2.0.0.0.0.c.0.0.0.0.0.0.0.0.0.0.0.0.4.6.0.0.8.b.d.0.1.0.0.2.ip6.arpa.")
+	f.Add("1.2.0.192.in-addr.arpa.")
+	f.Fuzz(func(t *testing.T, name string) {
+		addr, ok := reverseAddr(name)
+		if !ok {
+			return
+		}
+		back, err := dns.ReverseAddr(addr.String())
+		if addr.Is4In6() { // miekg/dns takes it for IPv4
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, strings.ToLower(name), back)
+	})
+}

@@ -140,31 +140,19 @@ func (d *Dialer) dial(ctx context.Context, network, host, port string) (conn net
 // targets returns what to try for the host, in this order, and where more may
 // come from once the prefixes are known.
 func (d *Dialer) targets(ctx context.Context, network, host string) (first []target, more <-chan []target, err error) {
+	v6, v4, isLiteral := literal(host)
+	if isLiteral && len(v4) == 0 && strings.HasSuffix(network, "4") {
+		return nil, nil, &net.AddrError{Err: "not an IPv4 host", Addr: host}
+	}
+	if isLiteral && d.Guard == nil && isReachable(network, v6, v4) {
+		return []target{{addr: slices.Concat(v6, v4)[0]}}, nil, nil
+	}
 	learning := make(chan carriers, 1)
-	learn := func() { learning <- d.carriers(ctx) }
-	var v6, v4 []netip.Addr
-	literal, err := netip.ParseAddr(host)
-	isLiteral := err == nil
-	if isLiteral {
-		if literal = literal.Unmap(); literal.Is4() {
-			v4 = []netip.Addr{literal}
-		} else {
-			v6 = []netip.Addr{literal}
-		}
-		if d.Guard == nil && (literal.Is6() || !strings.HasSuffix(network, "6") && hasRoute(literal)) {
-			return []target{{addr: literal}}, nil, nil
-		}
-		go learn()
-	} else {
-		go learn() // while the names are looked up
+	go func() { learning <- d.carriers(ctx) }() // while the names are looked up
+	if !isLiteral {
 		if v6, v4, err = d.lookUp(ctx, host); err != nil {
 			return nil, nil, err
 		}
-	}
-	var late <-chan time.Time
-	unknown, err := d.choose(network, host, carriers{}, v6, v4)
-	if err == nil && d.Guard == nil { // there is something to try meanwhile
-		late = time.After(resolutionDelay)
 	}
 	choose := func(known carriers) ([]target, error) {
 		if isLiteral {
@@ -172,6 +160,11 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 		}
 		six, four := d.desynthesize(known, v6, v4)
 		return d.choose(network, host, known, six, four)
+	}
+	var late <-chan time.Time
+	direct, err := d.choose(network, host, carriers{}, v6, v4)
+	if err == nil && d.Guard == nil { // there is something to try meanwhile
+		late = time.After(resolutionDelay)
 	}
 	select {
 	case known := <-learning:
@@ -181,12 +174,26 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 		later := make(chan []target, 1)
 		go func() {
 			targets, _ := choose(<-learning)
-			later <- slices.DeleteFunc(targets, func(t target) bool { return slices.Contains(unknown, t) })
+			later <- slices.DeleteFunc(targets, func(t target) bool { return slices.Contains(direct, t) })
 		}()
-		return unknown, later, nil
+		return direct, later, nil
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
 	}
+}
+
+// literal returns the address that host is, if it is one.
+func literal(host string) (v6, v4 []netip.Addr, ok bool) {
+	addr, err := netip.ParseAddr(host)
+	if addr = addr.Unmap(); addr.Is4() {
+		return nil, []netip.Addr{addr}, true
+	}
+	return []netip.Addr{addr}, nil, err == nil
+}
+
+// isReachable reports whether a literal needs no translator.
+func isReachable(network string, v6, v4 []netip.Addr) bool {
+	return len(v4) == 0 || !strings.HasSuffix(network, "6") && hasRoute(v4[0])
 }
 
 // choose makes targets of the addresses: those of each family in turn, IPv6
@@ -371,62 +378,78 @@ func (d *Dialer) race(ctx context.Context, protocol, port string, targets []targ
 		return conn, targets[0].carried.IsValid(), err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	results := make(chan result)
-	running, next := 0, 0
-	start := func() {
-		if next == len(targets) || ctx.Err() != nil {
-			return
-		}
-		t := targets[next]
-		carried = carried || t.carried.IsValid()
-		next++
-		running++
-		go func() {
-			conn, err := d.attempt(ctx, protocol, port, t)
-			results <- result{conn, err}
-		}()
-	}
-	defer func() {
-		cancel()
-		go func() { // they end at once, as ctx has
-			for range running {
-				if r := <-results; r.conn != nil {
-					r.conn.Close()
-				}
-			}
-		}()
-	}()
+	defer cancel()
+	r := racer{results: make(chan result), waiting: targets}
+	r.dial = func(t target) (net.Conn, error) { return d.attempt(ctx, protocol, port, t) }
+	defer r.giveUp()
 	var errs []error
-	for start(); running > 0 || more != nil; {
+	for r.start(); r.running > 0 || more != nil; {
 		var delay <-chan time.Time
-		if next < len(targets) {
+		if len(r.waiting) > 0 {
 			delay = time.After(attemptDelay)
 		}
 		select {
-		case r := <-results:
-			running--
-			if r.err == nil {
-				return r.conn, carried, nil
+		case one := <-r.results:
+			r.running--
+			if one.err == nil {
+				return one.conn, r.carried, nil
 			}
-			errs = append(errs, r.err)
-			start()
+			errs = append(errs, one.err)
+			r.start()
 		case <-delay:
-			start()
+			r.start()
 		case later := <-more:
 			more = nil
-			targets = append(targets, later...)
-			if running == 0 {
-				start()
+			r.waiting = append(r.waiting, later...)
+			if r.running == 0 {
+				r.start()
 			}
 		case <-ctx.Done():
-			return nil, carried, errors.Join(append(errs, context.Cause(ctx))...)
+			return nil, r.carried, errors.Join(append(errs, context.Cause(ctx))...)
 		}
 	}
-	return nil, carried, errors.Join(errs...)
+	return nil, r.carried, errors.Join(errs...)
+}
+
+// A racer is the attempts of one race.
+type racer struct {
+	dial    func(target) (net.Conn, error)
+	waiting []target
+	running int
+	carried bool // a synthesized address was tried
+	results chan result
+}
+
+type result struct {
+	conn net.Conn
+	err  error
+}
+
+// start starts the next attempt, if there is one.
+func (r *racer) start() {
+	if len(r.waiting) == 0 {
+		return
+	}
+	t := r.waiting[0]
+	r.waiting = r.waiting[1:]
+	r.carried = r.carried || t.carried.IsValid()
+	r.running++
+	go func() {
+		conn, err := r.dial(t)
+		r.results <- result{conn, err}
+	}()
+}
+
+// giveUp closes what the attempts that are still running may bring. They end
+// at once, as their context does.
+func (r *racer) giveUp() {
+	go func() {
+		for range r.running {
+			if one := <-r.results; one.conn != nil {
+				one.conn.Close()
+			}
+		}
+	}()
 }
 
 func (d *Dialer) attempt(ctx context.Context, protocol, port string, t target) (net.Conn, error) {

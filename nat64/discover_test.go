@@ -364,6 +364,8 @@ func TestDialerLiterals(t *testing.T) {
 	conn, err = d.DialContext(t.Context(), "tcp", four.Addr().String())
 	require.NoError(t, err, "a route: as ever")
 	conn.Close()
+	_, err = d.DialContext(t.Context(), "tcp4", l.Addr().String())
+	require.Error(t, err, "an IPv6 literal is no IPv4 host")
 
 	d.Table, d.Guard = TableOf(MustParsePrefix("2001:db8:64::/96")), new(Guard)
 	for _, address := range []string{l.Addr().String(), four.Addr().String(), "[2001:db8:64::a9fe:a9fe]:80", "[::ffff:127.0.0.1]:80", "169.254.169.254:80", "localhost:80"} {

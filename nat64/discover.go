@@ -97,7 +97,7 @@ func (d *Discoverer) Discover(ctx context.Context) ([]Found, error) {
 	}
 	asked := make(chan reply, 1)
 	go func() {
-		found, err := d.ask(ctx)
+		found, err := d.Ask(ctx)
 		asked <- reply{found, err}
 	}()
 	var timeout <-chan time.Time
@@ -123,8 +123,8 @@ func (d *Discoverer) Discover(ctx context.Context) ([]Found, error) {
 	}
 }
 
-// ask asks the DNS.
-func (d *Discoverer) ask(ctx context.Context) ([]Found, error) {
+// Ask asks the resolvers only (RFC 7050), and remembers nothing.
+func (d *Discoverer) Ask(ctx context.Context) ([]Found, error) {
 	if d.query != nil {
 		return d.query(ctx)
 	}
@@ -274,7 +274,7 @@ func (w *watcher) step(ctx context.Context, events <-chan advertised, yield func
 
 // refresh asks the DNS, and decides when to do so again.
 func (w *watcher) refresh(ctx context.Context) error {
-	found, err := w.d.ask(ctx)
+	found, err := w.d.Ask(ctx)
 	now := time.Now()
 	switch {
 	case err != nil && !errors.Is(err, ErrNoPrefix):

@@ -12,8 +12,8 @@
 // privilege, and from the DNS (RFC 7050), again before they expire. [Dialer]
 // connects as RFC 8305 and its successor's draft say, to literals, to names,
 // and to hosts whose AAAA records are wrong. [Guard] refuses addresses that
-// are not public, however they are written. [Checker] says what of all this
-// works on the machine that it runs on.
+// are not public, however they are written. Package check says what of all
+// this works on the machine that it runs on.
 //
 // Nothing here needs privileges. Dialing through a prefix needs a translator
 // in the network, such as TAYGA or Jool, and discovery needs its

@@ -19,6 +19,7 @@ import (
 
 	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/berryrack/berryrack/nat64"
+	"github.com/berryrack/berryrack/nat64/check"
 	"github.com/berryrack/berryrack/nat64/dns64"
 	"github.com/berryrack/berryrack/nat64/internal/nstest"
 	"github.com/miekg/dns"
@@ -206,7 +207,7 @@ func TestThroughTAYGA(t *testing.T) {
 		require.EqualValues(t, 10<<20, n)
 	})
 	t.Run("check", func(t *testing.T) {
-		report := (&nat64.Checker{Dialer: d, URL: "http://server.example/large"}).Check(t.Context())
+		report := (&check.Checker{Dialer: d, URL: "http://server.example/large"}).Check(t.Context())
 		require.True(t, report.OK(), "\n%v", report)
 		text := report.String()
 		require.Contains(t, text, "IPv6 route, no IPv4 route")
@@ -214,7 +215,7 @@ func TestThroughTAYGA(t *testing.T) {
 		require.Contains(t, text, "1048576 octets")
 		require.Contains(t, text, "path MTU 1280")
 		t.Log("\n" + text)
-		broken := (&nat64.Checker{Dialer: d, URL: "http://192.0.2.99/"}).Check(t.Context())
+		broken := (&check.Checker{Dialer: d, URL: "http://192.0.2.99/"}).Check(t.Context())
 		require.False(t, broken.OK())
 	})
 	t.Run("dual stack", func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/daemon"
 	"github.com/berryrack/berryrack/nat64"
+	"github.com/berryrack/berryrack/nat64/check"
 )
 
 // found is how discover prints a prefix.
@@ -135,7 +136,7 @@ type Check struct {
 func (c *Check) Run(ctx context.Context, std cli.Streams) error {
 	d := dialer(c.Prefix)
 	d.Discoverer = &nat64.Discoverer{Servers: c.Servers}
-	report := (&nat64.Checker{Dialer: d, URL: c.URL}).Check(ctx)
+	report := (&check.Checker{Dialer: d, URL: c.URL}).Check(ctx)
 	if c.JSON {
 		if err := json.NewEncoder(std.Out).Encode(report); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package nat64
+package check
 
 import (
 	"context"
@@ -9,8 +9,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/berryrack/berryrack/nat64"
 )
 
 const (
@@ -22,7 +26,7 @@ const (
 // works.
 type Checker struct {
 	// Dialer is what is checked: its Discoverer and its Dialer. Nil: a zero one.
-	Dialer *Dialer
+	Dialer *nat64.Dialer
 	// URL is something to fetch over http from a host that has an IPv4 address. Empty: the path is not tried.
 	URL string
 	// Size is how many octets of it must come, to find paths that lose large packets. 0: 1 MiB.
@@ -70,9 +74,15 @@ func (r Report) String() string {
 // and a transfer over that path. It ends early where the rest depends on what
 // failed.
 func (c *Checker) Check(ctx context.Context) Report {
-	k := check{c: c, d: c.Dialer}
-	if k.d == nil {
-		k.d = new(Dialer)
+	k := check{c: c}
+	if c.Dialer != nil {
+		k.dialer, k.discoverer, k.table = c.Dialer.Dialer, c.Dialer.Discoverer, c.Dialer.Table
+	}
+	if k.dialer == nil {
+		k.dialer = new(net.Dialer)
+	}
+	if k.discoverer == nil {
+		k.discoverer = new(nat64.Discoverer)
 	}
 	k.step(ctx, "ipv6", k.ipv6)
 	if !k.step(ctx, "prefix", k.prefix) {
@@ -90,12 +100,14 @@ func (c *Checker) Check(ctx context.Context) Report {
 
 // A check is one in progress.
 type check struct {
-	c      *Checker
-	d      *Dialer
-	report Report
-	known  carriers
-	target *url.URL
-	conn   net.Conn
+	c          *Checker
+	dialer     *net.Dialer
+	discoverer *nat64.Discoverer
+	table      *nat64.Table
+	report     Report
+	prefixes   []nat64.Prefix
+	target     *url.URL
+	conn       net.Conn
 }
 
 func (k *check) step(ctx context.Context, name string, try func(context.Context) (string, error)) bool {
@@ -123,11 +135,11 @@ func (k *check) ipv6(context.Context) (string, error) {
 }
 
 func (k *check) prefix(ctx context.Context) (string, error) {
-	if k.d.Table != nil {
-		k.known = k.d.carriers(ctx)
-		return fmt.Sprintf("%v, as configured", k.known.prefixes), nil
+	if k.table != nil {
+		k.prefixes = k.table.Prefixes()
+		return fmt.Sprintf("%v, as configured", k.prefixes), nil
 	}
-	found, err := k.d.discoverer().Discover(ctx)
+	found, err := k.discoverer.Discover(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -138,25 +150,22 @@ func (k *check) prefix(ctx context.Context) (string, error) {
 			text += ", unconfirmed"
 		}
 		all = append(all, text)
-		k.known.prefixes = append(k.known.prefixes, f.Prefix)
-		k.known.tables = append(k.known.tables, TableOf(f.Prefix))
+		k.prefixes = append(k.prefixes, f.Prefix)
 	}
 	return strings.Join(all, "; "), nil
 }
 
 func (k *check) dns64(ctx context.Context) (string, error) {
-	found, err := k.d.discoverer().ask(ctx)
-	if errors.Is(err, ErrNoPrefix) {
+	found, err := k.discoverer.Ask(ctx)
+	if errors.Is(err, nat64.ErrNoPrefix) {
 		return "", errors.New("the resolver does not synthesize: programs without a Dialer like this one reach no IPv4 host")
 	}
 	if err != nil {
 		return "", err
 	}
 	for _, f := range found {
-		for _, p := range k.known.prefixes {
-			if p == f.Prefix {
-				return fmt.Sprintf("%s synthesizes %v", f.From, p), nil
-			}
+		if slices.Contains(k.prefixes, f.Prefix) {
+			return fmt.Sprintf("%s synthesizes %v", f.From, f.Prefix), nil
 		}
 	}
 	return "", fmt.Errorf("%s synthesizes %v, which is not the network's prefix", found[0].From, found[0].Prefix)
@@ -171,31 +180,48 @@ func (k *check) path(ctx context.Context) (string, error) {
 	if port == "" {
 		port = "80"
 	}
-	host := k.target.Hostname()
-	_, v4, err := k.d.lookUp(ctx, host)
-	if literal, notLiteral := netip.ParseAddr(host); notLiteral == nil {
-		v4, err = []netip.Addr{literal.Unmap()}, nil
-	}
+	v4, err := k.addresses(ctx, k.target.Hostname())
 	if err != nil {
 		return "", err
 	}
-	if len(v4) == 0 {
-		return "", fmt.Errorf("%s has no IPv4 address", host)
+	var errs []error
+	for _, through := range k.ways() {
+		for _, addr := range v4 {
+			// tcp6 goes through the prefix even where there is IPv4.
+			conn, err := through.DialContext(ctx, "tcp6", net.JoinHostPort(addr.String(), port))
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			k.conn = conn
+			return fmt.Sprintf("connected to %v%s", conn.RemoteAddr(), pathMTU(conn)), nil
+		}
 	}
-	var targets []target
-	var missing error
-	for _, addr := range v4 {
-		carried, err := synthesizeAll(k.known, addr)
-		missing = errors.Join(missing, err)
-		targets = append(targets, carried...)
+	return "", errors.Join(errs...)
+}
+
+// addresses returns the host's IPv4 addresses.
+func (k *check) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	resolver := k.dialer.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
 	}
-	if len(targets) == 0 {
-		return "", missing
+	v4, err := resolver.LookupNetIP(ctx, "ip4", host)
+	if err == nil && len(v4) == 0 {
+		err = fmt.Errorf("%s has no IPv4 address", host)
 	}
-	if k.conn, _, err = k.d.race(ctx, "tcp", port, targets, nil); err != nil {
-		return "", err
+	return v4, err
+}
+
+// ways returns a dialer for each way through the NAT64.
+func (k *check) ways() (all []*nat64.Dialer) {
+	if k.table != nil {
+		return []*nat64.Dialer{{Dialer: k.dialer, Table: k.table}}
 	}
-	return fmt.Sprintf("connected to %v%s", k.conn.RemoteAddr(), pathMTU(k.conn)), nil
+	for _, p := range k.prefixes {
+		all = append(all, &nat64.Dialer{Dialer: k.dialer, Table: nat64.TableOf(p)})
+	}
+	return all
 }
 
 func (k *check) transfer(ctx context.Context) (string, error) {
@@ -224,4 +250,14 @@ func (k *check) transfer(ctx context.Context) (string, error) {
 	}
 	rate := float64(n) * 8 / 1e6 / max(time.Since(start).Seconds(), 1e-6)
 	return fmt.Sprintf("%d octets, %.0f Mbit/s%s", n, rate, mtu), nil
+}
+
+// hasRoute reports whether this machine knows a way to the address.
+func hasRoute(addr netip.Addr) bool {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 9)))
+	if err != nil {
+		return !errors.Is(err, syscall.ENETUNREACH)
+	}
+	conn.Close()
+	return true
 }

@@ -2,7 +2,6 @@ package nat64ctl
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -21,36 +20,6 @@ import (
 	"github.com/berryrack/berryrack/nat64/frontend"
 	"github.com/stretchr/testify/require"
 )
-
-const patience = 20 * time.Second
-
-// A journal is a log in JSON that can be waited for.
-type journal struct {
-	lines chan map[string]any
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	line := map[string]any{}
-	if err := json.Unmarshal(p, &line); err != nil {
-		return 0, err
-	}
-	j.lines <- line
-	return len(p), nil
-}
-
-func (j *journal) wait(t *testing.T, message string) map[string]any {
-	t.Helper()
-	for deadline := time.After(patience); ; {
-		select {
-		case line := <-j.lines:
-			if line["msg"] == message {
-				return line
-			}
-		case <-deadline:
-			require.FailNow(t, "never logged", message)
-		}
-	}
-}
 
 // "Added the IPv6 addresses of the Pis into the load balancer, deleted the x86
 // servers": SIGHUP swaps all backends under load, and no request fails.

@@ -34,8 +34,11 @@ const (
 
 // A Found is a prefix that the network announces.
 type Found struct {
-	Prefix  Prefix
-	Source  Source
+	// Prefix is what IPv4 addresses are to be embedded in.
+	Prefix Prefix
+	// Source is how it is known.
+	Source Source
+	// Expires is when it must not be used any more, unless it is announced again.
 	Expires time.Time
 	// Paired says that an announcement is beyond doubt: by a router, or by AAAA records for both
 	// addresses of ipv4only.arpa. A single AAAA record that can be read in one way only is believed too.

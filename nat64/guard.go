@@ -24,8 +24,8 @@ const (
 
 // An Embedded is an IPv4 address that an IPv6 address carries or may carry.
 type Embedded struct {
-	IPv4 netip.Addr
-	By   Embedding
+	IPv4 netip.Addr // the address
+	By   Embedding  // how it is carried
 }
 
 // A Guard keeps a program that connects where others tell it to (a webhook, a
@@ -52,6 +52,7 @@ type ForbiddenError struct {
 	Embedded Embedded   // the reading of Addr that is refused, zero for Addr itself
 }
 
+// Error says which address, and where it leads.
 func (e *ForbiddenError) Error() string {
 	if e.Embedded.By == "" {
 		return fmt.Sprintf("nat64: %v is not a public address", e.Addr)

@@ -36,10 +36,10 @@ type Checker struct {
 
 // A Step is one thing that was tried.
 type Step struct {
-	Name   string        `json:"name"`
-	OK     bool          `json:"ok"`
-	Detail string        `json:"detail"`
-	Took   time.Duration `json:"took"` // in nanoseconds
+	Name   string        `json:"name"`   // ipv6, prefix, dns64, path or transfer
+	OK     bool          `json:"ok"`     // it works
+	Detail string        `json:"detail"` // what was found, or why it does not work
+	Took   time.Duration `json:"took"`   // in nanoseconds
 }
 
 // A Report is what a [Checker] found, in the order in which it tried.

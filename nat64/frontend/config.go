@@ -27,7 +27,7 @@ type Config struct {
 
 // Listen is where clients come in: addresses with ports, such as "[::]:443".
 type Listen struct {
-	TLS, HTTP []string
+	TLS, HTTP []string // by what clients speak
 }
 
 // A Site is a group of names that the same backends serve.
@@ -47,7 +47,7 @@ type Site struct {
 
 // Ports are the backends' ports. 0: 443 for TLS, 80 for HTTP.
 type Ports struct {
-	TLS, HTTP uint16
+	TLS, HTTP uint16 // by what clients speak
 }
 
 // Proxy is how a backend learns who the client is.
@@ -107,9 +107,10 @@ func or[T int | uint16 | time.Duration](value, otherwise T) T {
 // A ConfigError is one thing that is wrong with a [Config].
 type ConfigError struct {
 	Path   string // such as sites[1].backends[0], in the words of frontend.yaml
-	Reason string
+	Reason string // what is wrong there
 }
 
+// Error says where and what.
 func (e *ConfigError) Error() string { return "frontend: " + e.Path + ": " + e.Reason }
 
 // Validate returns all that is wrong with c: [*ConfigError]s, joined.

@@ -14,25 +14,25 @@ type counters struct {
 
 // Stats are a [Frontend]'s counters since it was made.
 type Stats struct {
-	Accepted   uint64 // clients' connections
-	Active     int64  // those that are served now
-	Limited    uint64 // those that were closed because there were too many
-	Slow       uint64 // TLS clients that did not finish their ClientHello in time
-	Junk       uint64 // TLS clients that sent none, or one that cannot be routed
-	NoSite     uint64 // names that are not served
-	NoBackend  uint64 // connections that no backend accepted
-	Loops      uint64 // connections and requests that had come from this frontend
-	Idle       uint64 // TLS connections closed because nothing moved
-	Requests   uint64 // HTTP requests that were passed on
-	ToClients  uint64 // octets of TLS connections
-	ToBackends uint64 // octets of TLS connections, without their ClientHellos
-	Backends   []BackendStats
+	Accepted   uint64         // clients' connections
+	Active     int64          // those that are served now
+	Limited    uint64         // those that were closed because there were too many
+	Slow       uint64         // TLS clients that did not finish their ClientHello in time
+	Junk       uint64         // TLS clients that sent none, or one that cannot be routed
+	NoSite     uint64         // names that are not served
+	NoBackend  uint64         // connections that no backend accepted
+	Loops      uint64         // connections and requests that had come from this frontend
+	Idle       uint64         // TLS connections closed because nothing moved
+	Requests   uint64         // HTTP requests that were passed on
+	ToClients  uint64         // octets of TLS connections
+	ToBackends uint64         // octets of TLS connections, without their ClientHellos
+	Backends   []BackendStats // those of the configuration in use
 }
 
 // BackendStats are those of one backend.
 type BackendStats struct {
 	Addr   netip.Addr
-	Up     bool
+	Up     bool   // its probes succeed, or there are none
 	Active int64  // connections now
 	Total  uint64 // connections so far
 	Failed uint64 // connections that it did not accept

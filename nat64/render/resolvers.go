@@ -51,7 +51,8 @@ func (c Unbound) Render() (string, error) {
 // BIND is named's DNS64. It can do all that a table can.
 type BIND struct {
 	Version Version // zero: 9.18.0
-	Table   *nat64.Table
+	// Table has any number of ranges.
+	Table *nat64.Table
 	// Clients are who gets synthesized answers. Nil: any.
 	Clients []netip.Prefix
 	// Exclude are AAAA records that are as good as none. Nil: ::ffff:0:0/96, as named has it.

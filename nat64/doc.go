@@ -2,9 +2,9 @@
 // through a NAT64 that it finds by itself, and keeps programs from being led
 // through one to where they must not go.
 //
-//	dialer := &nat64.Dialer{Guard: &nat64.Guard{}}
+//	dialer := &nat64.Dialer{Guard: &nat64.Guard{}} // the guard keeps it on the public internet
 //	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
-//	response, err := client.Get("http://198.51.100.7/") // no IPv4 route is needed
+//	response, err := client.Get("http://ipv4.example.org/") // or http://ADDRESS/: no IPv4 route is needed
 //
 // [Prefix] and [Table] embed IPv4 addresses in IPv6 and take them out again
 // (RFC 6052, RFC 8215). [Discoverer] learns the network's prefixes from Router

@@ -25,7 +25,8 @@ type Config struct {
 	Limits Limits
 }
 
-// Listen is where clients come in: addresses with ports, such as "[::]:443".
+// Listen is where clients come in: addresses with ports, such as "0.0.0.0:443"
+// and "[::]:443", which is IPv6 only.
 type Listen struct {
 	TLS, HTTP []string // by what clients speak
 }

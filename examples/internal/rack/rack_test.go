@@ -229,6 +229,17 @@ func TestSwitchFiles(t *testing.T) {
 	}
 }
 
+func TestBalancerFiles(t *testing.T) {
+	r, err := Parse("x", []byte(string(Story)+"sites: [{names: [www.example.org], scheme: http}]\n"))
+	require.NoError(t, err)
+	tree, err := r.Tree()
+	require.NoError(t, err)
+	require.Contains(t, file(t, tree, "lb/frontend.yaml"), `- "[2a00:1098:0:84:1000:8:0:2]"`)
+	require.Contains(t, file(t, tree, "lb/frontend.yaml"), `allow_backends: ["2a00:1098:0:84::/64"]`)
+	require.Contains(t, file(t, tree, "lb/nginx-upstream.conf"), "server [2a00:1098:0:84:1000:8:0:2]:80;")
+	require.Contains(t, file(t, tree, "lb/haproxy-backend.cfg"), "server s8 [2a00:1098:0:84:1000:8:0:2]:80 check")
+}
+
 func TestWarnings(t *testing.T) {
 	missing := func(string) (uint64, error) { return 0, os.ErrNotExist }
 	warnings := strings.Join(story(t).Warnings(missing), "\n")

@@ -138,7 +138,7 @@ func (d *Dialer) dial(ctx context.Context, network, host, port string) (conn net
 }
 
 // targets returns what to try for the host, in this order, and where more may
-// come from once the prefixes are known.
+// come from: when the prefixes are known, and both families looked up.
 func (d *Dialer) targets(ctx context.Context, network, host string) (first []target, more <-chan []target, err error) {
 	v6, v4, isLiteral := literal(host)
 	if isLiteral && len(v4) == 0 && strings.HasSuffix(network, "4") {
@@ -149,37 +149,62 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 	}
 	learning := make(chan carriers, 1)
 	go func() { learning <- d.carriers(ctx) }() // while the names are looked up
+	names := &lookup{v6: v6, v4: v4}
 	if !isLiteral {
-		if v6, v4, err = d.lookUp(ctx, host); err != nil {
+		names = d.lookUp(ctx, host)
+		if err := names.wait(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
-	choose := func(known carriers) ([]target, error) {
+	var known carriers
+	choose := func() ([]target, error) {
 		if isLiteral {
 			return d.choose(network, host, known, v6, v4)
 		}
-		six, four := d.desynthesize(known, v6, v4)
+		six, four := d.desynthesize(known, names.v6, names.v4)
 		return d.choose(network, host, known, six, four)
 	}
-	var late <-chan time.Time
-	direct, err := d.choose(network, host, carriers{}, v6, v4)
-	if err == nil && d.Guard == nil { // there is something to try meanwhile
-		late = time.After(resolutionDelay)
-	}
+	learned := true
 	select {
-	case known := <-learning:
-		first, err = choose(known)
-		return first, nil, err
-	case <-late:
-		later := make(chan []target, 1)
-		go func() {
-			targets, _ := choose(<-learning)
-			later <- slices.DeleteFunc(targets, func(t target) bool { return slices.Contains(direct, t) })
-		}()
-		return direct, later, nil
+	case known = <-learning:
+	case <-d.soon(choose):
+		learned = false
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
 	}
+	first, err = choose()
+	if learned && names.pending == 0 {
+		return first, nil, err
+	}
+	complete := func() ([]target, error) { // all of this ends with ctx
+		if !learned {
+			known = <-learning
+		}
+		names.rest()
+		return choose()
+	}
+	if err != nil {
+		first, err = complete()
+		return first, nil, err
+	}
+	later := make(chan []target, 1)
+	go func() {
+		targets, _ := complete() // what was wrong was wrong with first, too
+		later <- slices.DeleteFunc(targets, func(t target) bool { return slices.Contains(first, t) })
+	}()
+	return first, later, nil
+}
+
+// soon tells when not to wait for the prefixes any longer: never if there is
+// nothing to try without them, or a guard needs them.
+func (d *Dialer) soon(choose func() ([]target, error)) <-chan time.Time {
+	if d.Guard != nil {
+		return nil
+	}
+	if _, err := choose(); err != nil {
+		return nil
+	}
+	return time.After(resolutionDelay)
 }
 
 // literal returns the address that host is, if it is one.
@@ -313,52 +338,78 @@ func hasRoute(addr netip.Addr) bool {
 	return true
 }
 
-// lookUp asks for both families at once. When one has answers, the other has
-// resolutionDelay for its own; A records are needed for synthesis, so that the
-// first family is not enough (RFC 8305, section 7).
-func (d *Dialer) lookUp(ctx context.Context, host string) (v6, v4 []netip.Addr, err error) {
+// A lookup is a question for the addresses of a name, of both families at
+// once: A records are needed for synthesis even if there are others (RFC 8305,
+// section 7).
+type lookup struct {
+	v6, v4  []netip.Addr
+	err     error
+	pending int // families without an answer
+	replies chan reply
+}
+
+type reply struct {
+	six   bool
+	addrs []netip.Addr
+	err   error
+}
+
+func (d *Dialer) lookUp(ctx context.Context, host string) *lookup {
 	resolver := d.base().Resolver
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
-	type reply struct {
-		six   bool
-		addrs []netip.Addr
-		err   error
-	}
-	replies := make(chan reply, 2)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	l := &lookup{pending: 2, replies: make(chan reply, 2)}
 	for _, family := range []string{"ip6", "ip4"} {
 		go func() {
 			addrs, err := resolver.LookupNetIP(ctx, family, host)
-			replies <- reply{family == "ip6", addrs, err}
+			l.replies <- reply{family == "ip6", addrs, err}
 		}()
 	}
+	return l
+}
+
+// wait waits for both families or, once one has addresses, resolutionDelay for
+// the other.
+func (l *lookup) wait(ctx context.Context) error {
 	var late <-chan time.Time
-	for range 2 {
+	for l.pending > 0 {
 		select {
-		case r := <-replies:
-			if r.six {
-				v6 = r.addrs
-			} else {
-				v4 = unmapped(r.addrs)
-			}
+		case r := <-l.replies:
+			l.add(r)
 			if len(r.addrs) > 0 {
 				late = time.After(resolutionDelay)
-			} else {
-				err = r.err
 			}
 		case <-late:
-			return v6, v4, nil
+			return nil
 		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
-	if len(v6)+len(v4) > 0 {
-		err = nil
+	if len(l.v6)+len(l.v4) > 0 {
+		return nil
 	}
-	return v6, v4, err
+	return l.err
+}
+
+// rest waits for both families.
+func (l *lookup) rest() {
+	for l.pending > 0 {
+		l.add(<-l.replies)
+	}
+}
+
+func (l *lookup) add(r reply) {
+	l.pending--
+	switch {
+	case r.six:
+		l.v6 = r.addrs
+	default:
+		l.v4 = unmapped(r.addrs)
+	}
+	if r.err != nil {
+		l.err = r.err
+	}
 }
 
 func unmapped(addrs []netip.Addr) []netip.Addr {

@@ -94,14 +94,10 @@ func (d *Discoverer) Discover(ctx context.Context) ([]Found, error) {
 	events, ended := d.events(ctx)
 	defer func() { cancel(); <-ended }()
 	known := prefixes{}
-	type reply struct {
-		found []Found
-		err   error
-	}
-	asked := make(chan reply, 1)
+	asked := make(chan answer, 1)
 	go func() {
 		found, err := d.Ask(ctx)
-		asked <- reply{found, err}
+		asked <- answer{found: found, err: err}
 	}()
 	var timeout <-chan time.Time
 	var failed error
@@ -112,8 +108,8 @@ func (d *Discoverer) Discover(ctx context.Context) ([]Found, error) {
 			if timeout != nil && len(known.routers) > 0 {
 				return known.list(time.Now()), nil
 			}
-		case r := <-asked:
-			known.dns, failed = r.found, r.err
+		case a := <-asked:
+			known.dns, failed = a.found, a.err
 			if found := known.list(time.Now()); len(found) > 0 {
 				return found, nil
 			}

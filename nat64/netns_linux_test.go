@@ -52,6 +52,9 @@ type names map[string][]string
 func (n names) Exchange(_ context.Context, query *dns.Msg) (*dns.Msg, error) {
 	answer := new(dns.Msg).SetReply(query)
 	q := query.Question[0]
+	if q.Name == "slow.example." && q.Qtype == dns.TypeA {
+		time.Sleep(300 * time.Millisecond) // a slow name server: long after the AAAA records, which are wrong
+	}
 	known := false
 	for _, record := range n[strings.ToLower(q.Name)] {
 		known = true
@@ -124,6 +127,7 @@ func (p *path) translate(prefix string) {
 			"server.example.": {"A " + serverIPv4},
 			"broken.example.": {"A " + serverIPv4, "AAAA 2001:db8:dead::1"},
 			"legacy.example.": {"A " + serverIPv4},
+			"slow.example.":   {"A " + serverIPv4, "AAAA 2001:db8:dead::1"},
 		},
 		OptOut: []string{"legacy.example"},
 	}
@@ -182,7 +186,7 @@ func TestThroughTAYGA(t *testing.T) {
 	c := client(d)
 	// The server sees the translator, as it would see any IPv4 client.
 	for _, url := range []string{
-		"http://" + serverIPv4 + "/", "http://[::ffff:" + serverIPv4 + "]/", "http://server.example/", "http://legacy.example/", "http://broken.example/",
+		"http://" + serverIPv4 + "/", "http://[::ffff:" + serverIPv4 + "]/", "http://server.example/", "http://legacy.example/", "http://broken.example/", "http://slow.example/",
 	} {
 		host, _, err := net.SplitHostPort(get(t, c, url))
 		require.NoError(t, err)

@@ -28,7 +28,9 @@ func TestUnit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nat64ctl.service")
 	text := strings.ReplaceAll(string(unit), "/usr/local/bin/nat64ctl", "/bin/true")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-	require.Empty(t, lab.Run(t, "systemd-analyze", "verify", "--man=no", path))
+	output, err := exec.Command(lab.Program(t, "systemd-analyze"), "verify", "--man=no", path).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	require.Empty(t, string(output))
 }
 
 // The README's sessions are what happens.

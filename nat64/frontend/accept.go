@@ -42,9 +42,10 @@ func (f *Frontend) acceptTLS(ctx, work context.Context, l net.Listener, clients 
 			conn.Close()
 			continue
 		}
-		clients.Go(func() {
-			defer release()
-			f.serveTLS(work, tcp)
+		clients.Add(1)
+		go f.serveTLS(work, tcp, func() {
+			release()
+			clients.Done()
 		})
 	}
 }

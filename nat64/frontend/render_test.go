@@ -2,12 +2,9 @@ package frontend
 
 import (
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/berryrack/berryrack/nat64"
 	"github.com/stretchr/testify/require"
 )
@@ -74,29 +71,4 @@ backend any_http
     option forwardfor
     server s1 [2001:db8:84::4]:8080
 `, rack().Sites[1].HAProxy())
-}
-
-// The programs whose words these are accept them.
-func TestRenderedAccepted(t *testing.T) {
-	dir := t.TempDir()
-	var nginx, haproxy string
-	for _, site := range rack().Sites {
-		nginx += site.Nginx()
-		haproxy += site.HAProxy()
-	}
-	lab.Need(t, "nginx", "haproxy")
-	path := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(path, []byte("pid "+dir+"/pid; error_log stderr;\nevents {}\nhttp {\n"+nginx+`
-server { listen 127.0.0.1:1; location / { proxy_pass http://www.example.org_http; } }
-}
-`), 0o644))
-	lab.Run(t, "nginx", "-t", "-p", dir, "-c", path)
-	path = filepath.Join(dir, "haproxy.cfg")
-	require.NoError(t, os.WriteFile(path, []byte("defaults\n    timeout client 1m\n    timeout server 1m\n    timeout connect 1s\n"+haproxy+`
-frontend tls
-    mode tcp
-    bind 127.0.0.1:1
-    default_backend www.example.org_tls
-`), 0o644))
-	require.NotContains(t, lab.Run(t, "haproxy", "-c", "-f", path), "WARNING")
 }

@@ -15,22 +15,19 @@ const (
 )
 
 // serveTLS serves one client: reads its ClientHello, connects to the site's
-// backend, and relays.
-func (f *Frontend) serveTLS(ctx context.Context, conn *net.TCPConn) {
-	defer conn.Close()
+// backend, and lets others relay. The last of them calls done.
+func (f *Frontend) serveTLS(ctx context.Context, conn *net.TCPConn, done func()) {
 	c := client{addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())}
 	buf := f.buffers.Get().(*[]byte)
 	u, err := f.route(ctx, conn, c, buf)
 	f.buffers.Put(buf)
 	if err != nil {
 		f.debug("TLS client", "client", c.remote, "error", err)
+		conn.Close()
+		done()
 		return
 	}
-	defer u.Close()
-	p := &pair{client: conn, backend: u.TCPConn}
-	f.track(p)
-	defer f.forget(p)
-	f.relay(p)
+	f.relay(&pair{client: conn, backend: u, done: done})
 }
 
 // route reads the ClientHello and returns a connection to the site's backend,

@@ -244,7 +244,7 @@ var deviations = []deviation{
 		return theirs.takeTTLs(ours, func(own, ttl uint32) bool { return own == maxTTLWithoutSOA && ttl > own })
 	}},
 	{"bind", "keeps what a wildcard made no longer than the NSEC record that proves it, as a cache may; RFC 6147, section 5.1.5: we pass on what came", func(_ bool, ours, theirs *outcome) bool {
-		return theirs.takeTTLs(ours, func(own, ttl uint32) bool { return ttl == 120 && own > ttl })
+		return theirs.takeTTLs(ours, func(own, ttl uint32) bool { return ttl <= 120 && own > ttl })
 	}},
 	{"bind", "gives the CNAME of a DNAME the TTL of the DNAME (RFC 6672, section 3.1); RFC 6147, section 5.1.5: we pass on the 0 that unbound, our upstream, gave it", func(_ bool, ours, theirs *outcome) bool {
 		return theirs.takeTTLs(ours, func(own, ttl uint32) bool { return own == 0 && ttl > 400 })

@@ -92,17 +92,18 @@ type probe struct {
 	noWay  bool // this host has no route to the address
 }
 
+func (c *Checker) timeout() time.Duration  { return cmp.Or(c.Timeout, DefaultTimeout) }
+func (c *Checker) interval() time.Duration { return cmp.Or(c.Interval, DefaultInterval) }
+
 // placed is a record and the servers that will serve it.
 type placed struct {
 	Record
 	servers []server
 }
 
-// wait returns when all records are seen.
+// wait returns when all records are seen, or ctx ends.
 func (c *Checker) wait(ctx context.Context, records []placed) error {
 	start := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(c.Timeout, DefaultTimeout), context.DeadlineExceeded)
-	defer cancel()
 	probes := authoritative(records)
 	err := c.poll(ctx, start, probes)
 	if err != nil || !c.ConfirmResolvers {
@@ -137,7 +138,7 @@ func recursive(records []placed, resolvers []netip.AddrPort) []*probe {
 
 // poll asks in rounds until every probe has been seen in two rounds in a row.
 func (c *Checker) poll(ctx context.Context, start time.Time, probes []*probe) error {
-	ticker := time.NewTicker(cmp.Or(c.Interval, DefaultInterval))
+	ticker := time.NewTicker(c.interval())
 	defer ticker.Stop()
 	for {
 		c.round(ctx, probes)

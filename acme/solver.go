@@ -15,6 +15,7 @@ import (
 const (
 	maxChanges      = 8           // requests to the provider under way at once
 	cleanupTimeout  = time.Minute // for what must be undone although the caller has given up
+	verifyEvery     = 5           // intervals of the checker between two questions to a Verifier
 	maxRateRetries  = 5           // of one change that the provider puts off
 	defaultRateWait = 5 * time.Second
 )
@@ -50,7 +51,7 @@ type Solver struct {
 func (s *Solver) Publish(ctx context.Context, challenges ...Challenge) error {
 	records, err := s.append(ctx, challenges)
 	if err == nil {
-		err = s.checker().wait(ctx, records)
+		err = s.await(ctx, records)
 	}
 	if err == nil {
 		err = s.waited(ctx, s.entries(records, challenges, thisProcess(), false))
@@ -87,7 +88,7 @@ func (s *Solver) Wait(ctx context.Context, challenges ...Challenge) error {
 		}
 		records = append(records, placed{e.record(), at.servers})
 	}
-	if err := s.checker().wait(ctx, records); err != nil {
+	if err := s.await(ctx, records); err != nil {
 		return err
 	}
 	return s.waited(ctx, entries)
@@ -162,7 +163,7 @@ func (s *Solver) append(ctx context.Context, challenges []Challenge) ([]placed, 
 		}
 	}
 	s.reach("journal written")
-	err = s.change(ctx, "append", records, s.Provider.AppendTXT)
+	err = s.change(ctx, "append", records, func(i int) error { return s.Provider.AppendTXT(ctx, records[i].Record) })
 	s.reach("appended")
 	return records, err
 }
@@ -238,6 +239,35 @@ func (s *Solver) zones(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return append([]string{}, zones...), nil
+}
+
+// await waits for the provider's own word, where it gives one, and then for the
+// servers.
+func (s *Solver) await(ctx context.Context, records []placed) error {
+	ctx, cancel := context.WithTimeout(ctx, s.checker().timeout())
+	defer cancel()
+	if verifier, ok := s.Provider.(Verifier); ok {
+		s.verify(ctx, verifier, records)
+	}
+	return s.checker().wait(ctx, records)
+}
+
+// verify returns when the provider says that all records are live, or will not
+// say: the servers have the last word in any case.
+func (s *Solver) verify(ctx context.Context, verifier Verifier, records []placed) {
+	each(len(records), maxChanges, func(i int) {
+		r := records[i].Record
+		for {
+			live, err := verifier.VerifyTXT(ctx, r.Zone, r.Name)
+			if err != nil {
+				logger(s.Logger).Info("the provider does not say whether a record is live", "name", r.Name, "error", err)
+				return
+			}
+			if live || sleep(ctx, verifyEvery*s.checker().interval()) != nil {
+				return
+			}
+		}
+	})
 }
 
 // waited marks entries as seen by all servers.
@@ -332,13 +362,9 @@ func (s *Solver) delete(ctx context.Context, entries []entry) error {
 	}
 	gone := make([]bool, len(entries))
 	s.reach("before the deletion")
-	err := s.change(ctx, "delete", records, func(ctx context.Context, r Record) error {
-		err := s.Provider.DeleteTXT(ctx, r)
-		if err == nil {
-			for i := range records {
-				gone[i] = gone[i] || records[i].Record == r
-			}
-		}
+	err := s.change(ctx, "delete", records, func(i int) error {
+		err := s.Provider.DeleteTXT(ctx, records[i].Record)
+		gone[i] = err == nil
 		return err
 	})
 	s.reach("deleted")
@@ -355,7 +381,7 @@ func (s *Solver) delete(ctx context.Context, entries []entry) error {
 }
 
 // change makes one change for each record, under the locks of their zones.
-func (s *Solver) change(ctx context.Context, verb string, records []placed, do func(context.Context, Record) error) error {
+func (s *Solver) change(ctx context.Context, verb string, records []placed, do func(i int) error) error {
 	unlock, err := s.lockZones(ctx, records)
 	if err != nil {
 		return err
@@ -365,7 +391,7 @@ func (s *Solver) change(ctx context.Context, verb string, records []placed, do f
 	var errs []error
 	each(len(records), maxChanges, func(i int) {
 		r := records[i].Record
-		err := retryRateLimited(ctx, func() error { return do(ctx, r) })
+		err := retryRateLimited(ctx, func() error { return do(i) })
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {

@@ -189,8 +189,8 @@ func (c *Checker) round(ctx context.Context, probes []*probe) {
 
 func (c *Checker) probe(ctx context.Context, p *probe) {
 	answer, err := c.exchange(ctx, p.addr, p.record.Name, dns.TypeTXT, p.want)
-	if ctx.Err() != nil {
-		return
+	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || err != nil && ok && !time.Now().Before(deadline) {
+		return // cut short, which is not the server's fault
 	}
 	if unreachable(err) {
 		p.noWay = true

@@ -321,7 +321,7 @@ func (n *Internet) answer(server netip.Addr, q dns.Question) *dns.Msg {
 		return &dns.Msg{MsgHdr: dns.MsgHdr{Rcode: dns.RcodeRefused}}
 	}
 	if cut := n.cut(zone, name); cut != nil {
-		return &dns.Msg{Ns: cut}
+		return &dns.Msg{Ns: cut, Extra: n.glue(zone, cut)}
 	}
 	reply := n.in(zone, server, name, q.Qtype)
 	reply.Authoritative = true
@@ -367,6 +367,20 @@ func (n *Internet) cut(zone *Zone, name string) (ns []dns.RR) {
 		}
 	}
 	return ns
+}
+
+// glue returns the addresses that a zone has for name servers below it.
+func (n *Internet) glue(zone *Zone, cut []dns.RR) (glue []dns.RR) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, r := range zone.records {
+		kind := r.rr.Header().Rrtype
+		named := func(ns dns.RR) bool { return ns.(*dns.NS).Ns == r.rr.Header().Name }
+		if (kind == dns.TypeA || kind == dns.TypeAAAA) && slices.ContainsFunc(cut, named) {
+			glue = append(glue, r.rr)
+		}
+	}
+	return glue
 }
 
 // in answers from one zone, as one of its servers sees it.

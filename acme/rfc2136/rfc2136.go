@@ -218,11 +218,14 @@ func (p *Provider) problem(answer *dns.Msg, op, zone string) error {
 	case dns.RcodeNotAuth, dns.RcodeNotZone, dns.RcodeNameError:
 		e.Kind = acme.ErrNoZone
 	}
+	if p.Key == (Key{}) && answer.Rcode == dns.RcodeNotAuth { // Knot's word for an update that nobody allows
+		e.Kind, e.Advice = acme.ErrDenied, "the server's policy may want a TSIG key, or it is not the primary of this zone"
+	}
 	return e
 }
 
 var advice = map[int]string{
-	dns.RcodeBadKey:         "the server does not know a key of this name and algorithm: compare them with its configuration",
+	dns.RcodeBadKey:         "the server knows no key of this name and algorithm or, if it is Knot, its acl does not allow the key to change this name",
 	dns.RcodeBadSig:         "the secret is not the server's: copy it again",
 	dns.RcodeBadTime:        "this clock and the server's differ by more than five minutes: set them",
 	dns.RcodeBadTrunc:       "the server wants a longer MAC than this algorithm's",

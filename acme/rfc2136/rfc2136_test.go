@@ -187,9 +187,9 @@ func testErrors(t *testing.T, server string) {
 		says       string
 	}{
 		{"wrong secret", changed(func(k *rfc2136.Key) { k.Secret = "d3Jvbmc=" }), "example.org.", "a", acme.ErrDenied, "copy it again"},
-		{"unknown key", changed(func(k *rfc2136.Key) { k.Name = "nobody." }), "example.org.", "a", acme.ErrDenied, "does not know a key"},
+		{"unknown key", changed(func(k *rfc2136.Key) { k.Name = "nobody." }), "example.org.", "a", acme.ErrDenied, "knows no key"},
 		{"unknown zone", key, "example.com.", "a", acme.ErrNoZone, "not the primary"},
-		{"beyond the key's policy", changed(func(k *rfc2136.Key) { k.Name = "narrow." }), "example.org.", "other", acme.ErrDenied, "policy"},
+		{"beyond the key's policy", changed(func(k *rfc2136.Key) { k.Name = "narrow." }), "example.org.", "other", acme.ErrDenied, "acl"},
 		{"no key", rfc2136.Key{}, "example.org.", "a", acme.ErrDenied, "policy"},
 	} {
 		t.Run(tt.problem, func(t *testing.T) {

@@ -122,6 +122,19 @@ func (z *Zone) TXT(name string) []string {
 	return values
 }
 
+// Served returns the values that all the zone's servers show.
+func (z *Zone) Served(name string) []string {
+	z.internet.mu.Lock()
+	defer z.internet.mu.Unlock()
+	var values []string
+	for _, rr := range z.visible(z.Servers[len(z.Servers)-1], name) {
+		if txt, ok := rr.(*dns.TXT); ok {
+			values = append(values, strings.Join(txt.Txt, ""))
+		}
+	}
+	return values
+}
+
 // Provider returns a provider that changes all zones of the Internet.
 func (n *Internet) Provider() acme.Provider { return provider{n} }
 
@@ -182,13 +195,16 @@ func (n *Internet) Dial(ctx context.Context, network, address string) (net.Conn,
 	return d.DialContext(ctx, network, socket)
 }
 
-// Resolver returns the real address of the recursive resolver, for programs
+// Socket returns the real address of a simulated one ("192.0.2.1"), for programs
 // that cannot be given Dial.
-func (n *Internet) Resolver() string {
+func (n *Internet) Socket(addr string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.sockets[netip.MustParseAddrPort(ResolverAddress).Addr()]
+	return n.sockets[netip.MustParseAddr(addr)]
 }
+
+// Resolver returns the real address of the recursive resolver.
+func (n *Internet) Resolver() string { return n.Socket("192.0.2.254") }
 
 // Attach has the zone served by a real server, at the simulated address addr.
 // It is delegated like those that Zone makes.

@@ -181,7 +181,7 @@ func parseLego(args []string) (request, error) {
 		// lego has followed CNAME records itself.
 		r.challenges = []Challenge{{Name: args[1], Value: args[2]}}
 	case len(args) == 5 && args[1] == "--":
-		r.challenges = []Challenge{{Domain: args[2], Value: Digest(args[4])}}
+		r.challenges = []Challenge{{Domain: args[2], KeyAuthorization: args[4]}}
 	default:
 		return r, fmt.Errorf("acme: %s with %d arguments; want a name and a value, or -- and domain, token, key authorization", args[0], len(args)-1)
 	}

@@ -134,7 +134,7 @@ func unique(challenges []Challenge) []Challenge {
 	seen := map[Challenge]bool{}
 	return slices.DeleteFunc(challenges, func(c Challenge) bool {
 		owner, _ := c.owner()
-		key := Challenge{Name: owner, Value: c.Value}
+		key := Challenge{Name: owner, Value: c.value()}
 		twice := seen[key]
 		seen[key] = true
 		return twice

@@ -37,12 +37,15 @@ type entry struct {
 	Zone      string    `json:"zone"`
 	Name      string    `json:"name"`
 	Value     string    `json:"value"`
+	KeyAuth   string    `json:"key_authorization,omitempty"`
 	Since     time.Time `json:"since"`
 	Owner     process   `json:"owner"`            // while it runs, the record is wanted
 	Waiting   bool      `json:"waiting,omitzero"` // appended, but not yet waited for
 }
 
-func (e entry) record() Record { return Record{Zone: e.Zone, Name: e.Name, Value: e.Value} }
+func (e entry) record() Record {
+	return Record{Zone: e.Zone, Name: e.Name, Value: e.Value, KeyAuthorization: e.KeyAuth}
+}
 
 func (e entry) same(other entry) bool {
 	return e.Challenge == other.Challenge && e.Value == other.Value && e.Name == other.Name

@@ -20,8 +20,18 @@ type Challenge struct {
 	// Name, when not empty, is the owner of the record itself; Domain and CNAME
 	// records then do not matter.
 	Name string
-	// Value is the record's text: see [Digest].
+	// Value is the record's text. Empty: the [Digest] of KeyAuthorization.
 	Value string
+	// KeyAuthorization is what Value is made of. Only providers of lego need it.
+	KeyAuthorization string
+}
+
+// value returns the record's text.
+func (c Challenge) value() string {
+	if c.Value == "" && c.KeyAuthorization != "" {
+		return Digest(c.KeyAuthorization)
+	}
+	return c.Value
 }
 
 // Digest returns the value of the TXT record for a key authorization

@@ -19,6 +19,9 @@ type Record struct {
 	Name  string // the owner: "_acme-challenge.www.example.org."
 	Value string // at most 255 bytes
 	TTL   time.Duration
+	// KeyAuthorization is what Value is the [Digest] of, when the client has told:
+	// the providers of lego need it. Others ignore it.
+	KeyAuthorization string
 }
 
 // A Provider changes the TXT records of zones. Its methods may be called by

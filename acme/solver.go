@@ -172,7 +172,7 @@ func (s *Solver) entries(records []placed, challenges []Challenge, owner process
 	entries := make([]entry, len(records))
 	for i, r := range records {
 		name, _ := challenges[i].owner()
-		entries[i] = entry{Challenge: name, Zone: r.Zone, Name: r.Name, Value: r.Value, Since: s.clock(), Owner: owner, Waiting: waiting}
+		entries[i] = entry{Challenge: name, Zone: r.Zone, Name: r.Name, Value: r.Value, KeyAuth: r.KeyAuthorization, Since: s.clock(), Owner: owner, Waiting: waiting}
 	}
 	return entries
 }
@@ -199,7 +199,7 @@ func (s *Solver) placeOne(ctx context.Context, challenge Challenge, zones []stri
 	if err != nil {
 		return placed{}, err
 	}
-	if challenge.Value == "" || len(challenge.Value) > 255 {
+	if value := challenge.value(); value == "" || len(value) > 255 {
 		return placed{}, errors.New("the value of a challenge is 1 to 255 bytes long")
 	}
 	if name, err = s.alias(name); err != nil {
@@ -214,7 +214,7 @@ func (s *Solver) placeOne(ctx context.Context, challenge Challenge, zones []stri
 			return placed{}, fmt.Errorf("%w: the credentials cover no zone that holds %s", ErrNoZone, at.name)
 		}
 	}
-	return placed{Record{at.zone, at.name, challenge.Value, cmp.Or(s.TTL, DefaultTTL)}, at.servers}, nil
+	return placed{Record{at.zone, at.name, challenge.value(), cmp.Or(s.TTL, DefaultTTL), challenge.KeyAuthorization}, at.servers}, nil
 }
 
 func (s *Solver) alias(name string) (string, error) {
@@ -322,7 +322,7 @@ func (s *Solver) find(ctx context.Context, challenges []Challenge) ([]entry, err
 			return nil, err
 		}
 		same := slices.DeleteFunc(slices.Clone(l.Records), func(e entry) bool {
-			return e.Challenge != name || e.Value != challenge.Value
+			return e.Challenge != name || e.Value != challenge.value()
 		})
 		if found = append(found, same...); len(same) == 0 {
 			lost = append(lost, challenge)

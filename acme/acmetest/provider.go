@@ -25,9 +25,14 @@ type Subject struct {
 	Within time.Duration
 }
 
-// settled polls until a name has exactly the values, in any order.
-func (s Subject) settled(t *testing.T, name string, want ...string) {
+// settled polls until a name has exactly the digests of these key
+// authorizations, in any order.
+func (s Subject) settled(t *testing.T, name string, keyAuthorizations ...string) {
 	t.Helper()
+	var want []string
+	for _, k := range keyAuthorizations {
+		want = append(want, acme.Digest(k))
+	}
 	within := s.Within
 	if within == 0 {
 		within = 5 * time.Second
@@ -46,31 +51,31 @@ func (s Subject) settled(t *testing.T, name string, want ...string) {
 	}
 }
 
-func (s Subject) record(name, value string) acme.Record {
-	return acme.Record{Zone: s.Zone, Name: name, Value: value, TTL: acme.DefaultTTL}
+func (s Subject) record(name, keyAuthorization string) acme.Record {
+	return acme.Record{Zone: s.Zone, Name: name, Value: acme.Digest(keyAuthorization), TTL: acme.DefaultTTL, KeyAuthorization: keyAuthorization}
 }
 
-func (s Subject) add(t *testing.T, name, value string) {
+func (s Subject) add(t *testing.T, name, keyAuthorization string) {
 	t.Helper()
-	if err := s.Provider.AppendTXT(t.Context(), s.record(name, value)); err != nil {
-		t.Fatalf("append %s %q: %v", name, value, err)
+	if err := s.Provider.AppendTXT(t.Context(), s.record(name, keyAuthorization)); err != nil {
+		t.Fatalf("append %s %q: %v", name, keyAuthorization, err)
 	}
 }
 
-func (s Subject) delete(t *testing.T, name, value string) {
+func (s Subject) delete(t *testing.T, name, keyAuthorization string) {
 	t.Helper()
 	// The journal does not know the TTL that a record was added with.
-	r := s.record(name, value)
+	r := s.record(name, keyAuthorization)
 	r.TTL = 0
 	if err := s.Provider.DeleteTXT(t.Context(), r); err != nil {
-		t.Fatalf("delete %s %q: %v", name, value, err)
+		t.Fatalf("delete %s %q: %v", name, keyAuthorization, err)
 	}
 }
 
-// The values have the form of dns-01's, the first one with a hyphen in front.
+// Key authorizations: the value of the first one has a hyphen in front.
 const (
-	first  = "-Jp5v9M2v3lLTKAVDVp0PY1bTHTpbKrM1E5LBEMWTY0"
-	second = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"
+	first  = "token98.thumbprint"
+	second = "token0.thumbprint"
 )
 
 // Provider runs the conformance suite: every implementation must pass it.
@@ -114,7 +119,7 @@ func Provider(t *testing.T, s Subject) {
 func (s Subject) foreign(t *testing.T) {
 	name := "_acme-challenge.shared." + s.Zone
 	if s.Foreign != nil {
-		s.Foreign(name, "foreign")
+		s.Foreign(name, acme.Digest("foreign"))
 	} else {
 		s.add(t, name, "foreign")
 	}
@@ -135,7 +140,7 @@ func (s Subject) parallel(t *testing.T) {
 	all := func(do func(context.Context, acme.Record) error) (values []string) {
 		var wg sync.WaitGroup
 		for i := range hooks {
-			value := fmt.Sprintf("%s%d", first[:42], i)
+			value := fmt.Sprintf("token%d.parallel", i)
 			values = append(values, value)
 			wg.Go(func() {
 				if err := do(t.Context(), s.record(name, value)); err != nil {

@@ -89,7 +89,7 @@ func (j *Journal) read() (ledger, error) {
 // update changes the journal under its lock; nothing is written when change
 // leaves it as it was.
 func (j *Journal) update(ctx context.Context, change func(*ledger)) error {
-	unlock, err := j.lock(ctx, "journal")
+	unlock, err := j.Lock(ctx, "journal")
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,9 @@ func (j *Journal) remove(ctx context.Context, entries []entry) error {
 	})
 }
 
-// lock holds the lock of that name until unlock is called or the process ends.
-func (j *Journal) lock(ctx context.Context, name string) (unlock func(), err error) {
+// Lock holds the lock of that name, which is a file in the directory, against
+// other processes and goroutines, until unlock is called or the process ends.
+func (j *Journal) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	if err := os.MkdirAll(j.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("acme: journal: %w", err)
 	}

@@ -420,7 +420,7 @@ func (s *Solver) lockZones(ctx context.Context, records []placed) (unlock func()
 		zones[r.Zone] = true
 	}
 	for _, zone := range slices.Sorted(maps.Keys(zones)) { // in one order: no deadlock
-		release, err := s.Journal.lock(ctx, "zone-"+zone)
+		release, err := s.Journal.Lock(ctx, "zone-"+zone)
 		if err != nil {
 			unlock()
 			return nil, err

@@ -152,7 +152,7 @@ func (s *site) pebble(t *testing.T) {
 	config := s.write(t, "pebble.json", fmt.Sprintf(`{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
 		"certificate": %q, "privateKey": %q, "httpPort": 5002, "tlsPort": 5001}}`, s.path("ca.pem"), s.path("ca.key")), 0o600)
 	// dehydrated 0.7 gives up on a bad nonce.
-	s.start(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_WFE_AUTHZREUSE=0"}, "pebble", "-config", config, "-dnsserver", "127.0.0.1:53")
+	s.start(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0"}, "pebble", "-config", config, "-dnsserver", "127.0.0.1:53")
 	eventually(t, "pebble", func() bool {
 		conn, err := net.Dial("tcp", "127.0.0.1:15000")
 		if err == nil {

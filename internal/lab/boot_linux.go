@@ -13,8 +13,8 @@ import (
 )
 
 // Boot runs a user-mode Linux kernel with the given arguments until it powers
-// off, and returns what its console printed. The machine has no input, and
-// ends with ctx.
+// off or would reboot, and returns what its console printed. The machine has no
+// input, and ends with ctx.
 func Boot(ctx context.Context, kernel string, args ...string) (console string, err error) {
 	state, err := os.MkdirTemp("", "uml")
 	if err != nil {
@@ -25,7 +25,7 @@ func Boot(ctx context.Context, kernel string, args ...string) (console string, e
 	// The signal of Pdeathsig comes when the thread ends that started the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, kernel, append(args, "uml_dir="+state, "con=null", "con0=fd:0,fd:1")...)
+	cmd := exec.CommandContext(ctx, kernel, append(args, "noreboot", "uml_dir="+state, "con=null", "con0=fd:0,fd:1")...)
 	// Its memory is a file, and it sleeps by a process for each of its own.
 	cmd.Env = append(os.Environ(), "TMPDIR="+state, "HOME="+state)
 	var output bytes.Buffer

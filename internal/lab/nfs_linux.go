@@ -1,12 +1,14 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
 	nfs "github.com/willscott/go-nfs"
 	"github.com/willscott/go-nfs/helpers"
@@ -15,11 +17,12 @@ import (
 // nfsHandles bounds the file handles that a server remembers.
 const nfsHandles = 1 << 16
 
-// ServeNFS serves dir as an NFSv3 export on l, which answers MOUNT and NFS on
-// its one port, until the test ends.
+// ServeNFS serves the directories below dir as NFSv3 exports on l, which answers
+// MOUNT and NFS on its one port, until the test ends. dir stands before each
+// path that a client asks for.
 func ServeNFS(t testing.TB, l net.Listener, dir string) {
 	t.Helper()
-	handler := helpers.NewCachingHandler(helpers.NewNullAuthHandler(osfs.New(dir)), nfsHandles)
+	handler := helpers.NewCachingHandler(exports{helpers.NewNullAuthHandler(osfs.New(dir)), dir}, nfsHandles)
 	done := make(chan error, 1)
 	go func() { done <- nfs.Serve(l, handler) }()
 	t.Cleanup(func() {
@@ -28,6 +31,20 @@ func ServeNFS(t testing.TB, l net.Listener, dir string) {
 			t.Errorf("NFS server: %v", err)
 		}
 	})
+}
+
+// exports mounts what a client asks for; go-nfs' own handlers know one directory.
+type exports struct {
+	nfs.Handler
+	dir string
+}
+
+func (e exports) Mount(_ context.Context, _ net.Conn, request nfs.MountRequest) (nfs.MountStatus, billy.Filesystem, []nfs.AuthFlavor) {
+	dir := filepath.Join(e.dir, filepath.Clean("/"+string(request.Dirpath)))
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nfs.MountStatusErrNoEnt, nil, nil
+	}
+	return nfs.MountStatusOk, osfs.New(dir), []nfs.AuthFlavor{nfs.AuthFlavorNull, nfs.AuthFlavorUnix}
 }
 
 // Root makes a root file system of busybox and an /init that runs the lines of

@@ -24,6 +24,7 @@ import (
 type Document struct {
 	name    string
 	at      map[string]*token.Position
+	unread  map[string]bool
 	anchors map[string]ast.Node
 	errs    []located
 }
@@ -42,10 +43,12 @@ type located struct {
 // The document is returned even with an error, so that what was read can be
 // checked and reported with it.
 func Decode(name string, data []byte, into any) (*Document, error) {
-	d := &Document{name: name, at: map[string]*token.Position{}, anchors: map[string]ast.Node{}}
+	d := &Document{name: name, at: map[string]*token.Position{}, unread: map[string]bool{}, anchors: map[string]ast.Node{}}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return d, d.syntax(err)
+		d.unread[""] = true // all of it
+		d.errs = []located{{error: d.syntax(err)}}
+		return d, d.Err()
 	}
 	var root ast.Node
 	for _, doc := range file.Docs {
@@ -61,6 +64,12 @@ func Decode(name string, data []byte, into any) (*Document, error) {
 		return d, nil
 	}
 	d.decode(root, reflect.ValueOf(into).Elem(), "")
+	return d, d.Err()
+}
+
+// Err returns all problems, those of Decode and those added by Problem, in the
+// order of their places; nil when there are none.
+func (d *Document) Err() error {
 	slices.SortStableFunc(d.errs, func(a, b located) int {
 		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
 	})
@@ -68,17 +77,47 @@ func Decode(name string, data []byte, into any) (*Document, error) {
 	for _, e := range d.errs {
 		errs = append(errs, e.error)
 	}
-	return d, errors.Join(errs...)
+	return errors.Join(errs...)
 }
+
+// Problem adds what [Document.Errorf] returns to the document's problems, unless
+// the value at path could not even be read, which has been reported.
+func (d *Document) Problem(path, format string, args ...any) {
+	if !d.Read(path) {
+		return
+	}
+	at := d.position(path)
+	if at == nil {
+		at = &token.Position{}
+	}
+	d.errs = append(d.errs, located{d.Errorf(path, format, args...), at.Line, at.Column})
+}
+
+// Read reports whether the value at path is as the file says: false when it,
+// or what holds it, was of the wrong type and is reported already.
+func (d *Document) Read(path string) bool {
+	for !d.unread[path] && path != "" {
+		path = holder(path)
+	}
+	return !d.unread[path]
+}
+
+// holder returns the path of what holds the value at path.
+func holder(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
 // Errorf returns an error about the value at path ("pis[3].slot"), with the
 // line and column of it or, when the file leaves it out, of what holds it.
 func (d *Document) Errorf(path, format string, args ...any) error {
-	at := path
-	for d.at[at] == nil && at != "" {
-		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
+	return d.fail(d.position(path), path, fmt.Sprintf(format, args...))
+}
+
+// position returns where the value at path stands or, when the file leaves it
+// out, what holds it; nil in an empty file.
+func (d *Document) position(path string) *token.Position {
+	for d.at[path] == nil && path != "" {
+		path = holder(path)
 	}
-	return d.fail(d.at[at], path, fmt.Sprintf(format, args...))
+	return d.at[path]
 }
 
 func (d *Document) fail(at *token.Position, path, problem string) error {
@@ -92,19 +131,25 @@ func (d *Document) fail(at *token.Position, path, problem string) error {
 }
 
 func (d *Document) add(node ast.Node, path, format string, args ...any) {
-	at := position(node)
+	at := begin(node)
 	d.errs = append(d.errs, located{d.fail(at, path, fmt.Sprintf(format, args...)), at.Line, at.Column})
 }
 
-// position returns where a value begins: for keys and values, the first key.
-func position(node ast.Node) *token.Position {
+// wrong adds an error about a value that could not be read.
+func (d *Document) wrong(node ast.Node, path, format string, args ...any) {
+	d.unread[path] = true
+	d.add(node, path, format, args...)
+}
+
+// begin returns where a value begins: for keys and values, the first key.
+func begin(node ast.Node) *token.Position {
 	switch n := node.(type) {
 	case *ast.MappingNode:
 		if !n.IsFlowStyle && len(n.Values) > 0 {
-			return position(n.Values[0].Key)
+			return begin(n.Values[0].Key)
 		}
 	case *ast.MappingValueNode:
-		return position(n.Key)
+		return begin(n.Key)
 	}
 	return node.GetToken().Position
 }
@@ -141,7 +186,7 @@ func (d *Document) resolve(node ast.Node) ast.Node {
 
 func (d *Document) decode(node ast.Node, v reflect.Value, path string) {
 	node = d.resolve(node)
-	d.at[path] = position(node)
+	d.at[path] = begin(node)
 	if node.Type() == ast.NullType {
 		return
 	}
@@ -175,7 +220,7 @@ func (d *Document) entries(node ast.Node, path string) []*ast.MappingValueNode {
 	case *ast.MappingValueNode:
 		values = []*ast.MappingValueNode{n}
 	default:
-		d.add(node, path, "want keys and values, not %s", describe(node))
+		d.wrong(node, path, "want keys and values, not %s", describe(node))
 		return nil
 	}
 	seen := map[string]bool{}
@@ -210,7 +255,7 @@ func (d *Document) object(node ast.Node, v reflect.Value, path string) {
 func (d *Document) list(node ast.Node, v reflect.Value, path string) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.add(node, path, "want a list, not %s", describe(node))
+		d.wrong(node, path, "want a list, not %s", describe(node))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(sequence.Values), len(sequence.Values)))
@@ -232,11 +277,11 @@ func (d *Document) dictionary(node ast.Node, v reflect.Value, path string) {
 func (d *Document) scalar(node ast.Node, v reflect.Value, path string) {
 	text, ok := text(node)
 	if !ok {
-		d.add(node, path, "want %s, not %s", wanted(v), describe(node))
+		d.wrong(node, path, "want %s, not %s", wanted(v), describe(node))
 		return
 	}
 	if err := set(v, text, node); err != nil {
-		d.add(node, path, "%v", err)
+		d.wrong(node, path, "%v", err)
 	}
 }
 

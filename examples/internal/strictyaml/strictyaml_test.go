@@ -84,6 +84,26 @@ func TestErrorf(t *testing.T) {
 	require.EqualError(t, d.Errorf("names[3]", "missing"), "rack.yaml:1:1: names[3]: missing")
 }
 
+func TestRead(t *testing.T) {
+	var r rack
+	d, err := Decode("x", []byte("first: many\nports: [a]\nnames: [b]\n"), &r)
+	require.Error(t, err)
+	require.False(t, d.Read("first"))
+	require.False(t, d.Read("ports.pi1.port"))
+	require.True(t, d.Read("names[0]"))
+	require.True(t, d.Read("vlan"))
+}
+
+func TestProblem(t *testing.T) {
+	var r rack
+	d, err := Decode("x", []byte("first: 1\nhold: 5\nvlan: 2\n"), &r)
+	require.Error(t, err)
+	d.Problem("vlan", "is taken")
+	d.Problem("hold", "is too short")
+	d.Problem("first", "is %d", r.First)
+	require.EqualError(t, d.Err(), "x:1:8: first: is 1\nx:2:7: hold: want a duration such as 5s, not \"5\"\nx:3:7: vlan: is taken")
+}
+
 func TestAliases(t *testing.T) {
 	var r rack
 	_, err := Decode("x", []byte("extra: &e {a: b}\nports: {p: &p {port: 1}, q: *p, r: *nothing}\n"), &r)

@@ -1,0 +1,1 @@
+/* As much of the kernel's header as lib/ctype.c needs. */

@@ -1,0 +1,29 @@
+// Package vlan plans the VLANs of a rack in which every computer has a private
+// one to its fileserver, writes the files that set them up, and brings a
+// running kernel to the plan over rtnetlink.
+//
+//	private := vlan.Numbering{First: 10, Skip: []vlan.ID{131}, Slots: 8}
+//	id, err := private.ID(0) // 10
+//	...
+//	server := vlan.Host{Name: "fs", Interfaces: []vlan.Interface{{
+//		Parent:    "eth0",
+//		ID:        id,
+//		Addresses: []netip.Prefix{netip.MustParsePrefix("10.46.189.1/30")},
+//	}}}
+//	fmt.Print(server.Ifupdown()) // auto eth0.10 ...
+//
+// A [Plan] holds the interfaces of all hosts and the ports of all switches, and
+// [Plan.Check] names everything in it that would not work, or would let one
+// computer into another one's network. [Host.Ifupdown], [Host.Networkd] and
+// [Host.NetworkManager] write a host's files, [Sysctl] and [Nftables] those that
+// bind each private VLAN to its one address. All of this is pure: no privileges,
+// no I/O.
+//
+// Standards: IEEE 802.1Q (VLANs, PVID, tagged and untagged sets, 802.1ad service
+// tags), interfaces(5), systemd.netdev(5), systemd.network(5), nm-settings-keyfile(5).
+//
+// The package does not configure parents, bonds or bridges, keeps no state of
+// its own, and never touches a link that the plan does not own.
+//
+// The API may change until v1.0.0.
+package vlan

@@ -72,9 +72,13 @@ func (c *getCmd) Run(ctx context.Context, std cli.Streams) error {
 type runCmd struct {
 	common `set:"out=the state directory"`
 	daemon.Flags
+	DryRun bool `short:"n" help:"Print what would be done now. Exits with 3 when there is something."`
 }
 
 func (c *runCmd) Run(ctx context.Context, std cli.Streams) error {
+	if c.DryRun {
+		return certd.Due(c.options(std), std)
+	}
 	return certd.Run(ctx, c.options(std), c.Flags)
 }
 
@@ -87,10 +91,15 @@ func (c *statusCmd) Run(std cli.Streams) error { return certd.Status(c.options(s
 
 type renewCmd struct {
 	common `set:"out=the state directory"`
+	DryRun bool   `short:"n" help:"Print what would be done. Exits with 3."`
 	Name   string `arg:"" help:"First name of the certificate."`
 }
 
 func (c *renewCmd) Run(ctx context.Context, std cli.Streams) error {
+	if c.DryRun {
+		fmt.Fprintf(std.Out, "certd renew %s\n", c.Name)
+		return cli.ErrDifferent
+	}
 	return certd.Act(ctx, c.options(std), func(ctx context.Context, m *manager.Manager) error { return m.Renew(ctx, c.Name) })
 }
 

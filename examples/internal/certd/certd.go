@@ -156,6 +156,9 @@ func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate)
 	if !slices.ContainsFunc(m.Certificates, func(c manager.Certificate) bool { return c.ID() == wanted.ID() && o.Profile == "" }) {
 		m.Certificates = []manager.Certificate{wanted}
 	}
+	if o.Simulate && m.Certificates[0].Profile == "" {
+		m.Certificates[0].Profile = "default" // pebble would choose one at random
+	}
 	if !o.Simulate {
 		ctx, cancel := context.WithCancelCause(ctx)
 		stop := s.respond(ctx, m, cancel)
@@ -271,6 +274,34 @@ func Status(o Options, asJSON bool, std cli.Streams) error {
 		return encoder.Encode(append([]manager.Status{}, status...))
 	}
 	return table(std.Out, status)
+}
+
+// Due prints, as commands, what Run would do at once.
+func Due(o Options, std cli.Streams) error {
+	s, _, err := read(o.Config)
+	if err != nil {
+		return err
+	}
+	m, err := s.manager(o)
+	if err != nil {
+		return err
+	}
+	status, err := m.Status()
+	if err != nil {
+		return err
+	}
+	steps := 0
+	for _, st := range status {
+		configured := slices.ContainsFunc(m.Certificates, func(c manager.Certificate) bool { return c.ID() == st.Name })
+		if configured && (st.ReloadDue || !st.Renewal.After(time.Now())) {
+			fmt.Fprintf(std.Out, "certd renew %s    # %s\n", st.Name, st.Why)
+			steps++
+		}
+	}
+	if steps > 0 {
+		return cli.ErrDifferent
+	}
+	return nil
 }
 
 func table(w io.Writer, status []manager.Status) error {

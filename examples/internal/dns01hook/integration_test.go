@@ -36,7 +36,7 @@ interval: 100ms
 }
 
 func TestClients(t *testing.T) {
-	lab.Need(t, "pebble", "dehydrated", "certbot", "named", "knotd", "dig", "openssl", "netns")
+	lab.Need(t, "pebble", "dehydrated", "certbot", "lego", "named", "knotd", "dig", "openssl", "netns")
 	for name, nameserver := range map[string]func(testing.TB, *acmelab.Site){"BIND": acmelab.BIND, "Knot": acmelab.Knot} {
 		t.Run(name, func(t *testing.T) {
 			if !lab.Isolated(t) {
@@ -46,6 +46,8 @@ func TestClients(t *testing.T) {
 			s.dehydrated(t, "yes")
 			s.dehydrated(t, "no")
 			s.certbot(t)
+			s.lego(t, "")
+			s.lego(t, "RAW")
 			s.killed(t)
 		})
 	}
@@ -71,6 +73,19 @@ func (s *site) certbot(t *testing.T) {
 		"--manual-auth-hook", s.hook, "--manual-cleanup-hook", s.hook, "-d", domain, "-d", "*."+domain)
 	live := filepath.Join(base, "live", domain)
 	s.Judge(t, filepath.Join(live, "fullchain.pem"), filepath.Join(live, "privkey.pem"))
+	require.Equal(t, acmelab.Foreign, s.TXT(t))
+}
+
+func (s *site) lego(t *testing.T, mode string) {
+	for name, value := range map[string]string{
+		"LEGO_CA_CERTIFICATES": s.Path("ca.pem"), "EXEC_PATH": s.hook, "EXEC_MODE": mode, "EXEC_POLLING_INTERVAL": "1", "EXEC_SEQUENCE_INTERVAL": "1",
+	} {
+		t.Setenv(name, value)
+	}
+	base := s.Path("lego" + mode)
+	lab.Run(t, "lego", "--server", "https://localhost:14000/dir", "--accept-tos", "--email", "root@example.test", "--path", base,
+		"--dns", "exec", "--dns.resolvers", "127.0.0.1:53", "-d", domain, "-d", "*."+domain, "run")
+	s.Judge(t, filepath.Join(base, "certificates", domain+".crt"), filepath.Join(base, "certificates", domain+".key"))
 	require.Equal(t, acmelab.Foreign, s.TXT(t))
 }
 

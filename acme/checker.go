@@ -165,7 +165,11 @@ func stopped(ctx context.Context, start time.Time, waiting []*probe) error {
 	}
 	e := &PropagationError{Waited: time.Since(start)}
 	for _, p := range waiting {
-		e.Pending = append(e.Pending, Pending{p.record.Name, p.server, cmp.Or(p.reason, "seen once")})
+		reason := cmp.Or(p.reason, "seen once only")
+		if p.seen == 0 && p.reason == "" {
+			reason = "no answer"
+		}
+		e.Pending = append(e.Pending, Pending{p.record.Name, p.server, reason})
 	}
 	return e
 }

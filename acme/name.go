@@ -17,8 +17,8 @@ type Challenge struct {
 	// the end, in Unicode or A-labels. The record belongs at the name
 	// "_acme-challenge" below it, or where CNAME records lead from there.
 	Domain string
-	// Name, when not empty, is the owner of the record itself; Domain and CNAME
-	// records then do not matter.
+	// Name, when not empty, is where to begin in place of "_acme-challenge" below
+	// Domain, for clients that have followed CNAME records themselves.
 	Name string
 	// Value is the record's text. Empty: the [Digest] of KeyAuthorization.
 	Value string

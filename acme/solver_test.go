@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -184,6 +186,46 @@ func TestPropagationFailures(t *testing.T) {
 			require.Empty(t, w.zone.TXT("_acme-challenge.example.org."), "rolled back")
 			require.Contains(t, w.log.String(), reason)
 		})
+	}
+}
+
+// A server that is silent, and an address that this host has no way to.
+func TestUnreachableServers(t *testing.T) {
+	six := netip.MustParseAddr("2001:db8::1")
+	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
+	t.Run("silent", func(t *testing.T) {
+		w := newWorld(t)
+		w.Mangle = func(server netip.Addr, answer *dns.Msg) *dns.Msg {
+			if server == six {
+				return nil
+			}
+			return answer
+		}
+		w.solver.Checker.Timeout = 200 * time.Millisecond
+		err := w.solver.Publish(t.Context(), challenge)
+		require.ErrorContains(t, err, "_acme-challenge.example.org. at ns2.example.org. (2001:db8::1): no answer")
+		require.Empty(t, w.zone.TXT("_acme-challenge.example.org."))
+	})
+	t.Run("no IPv6 here", func(t *testing.T) {
+		w := newWorld(t)
+		w.solver.Checker.Dial = w.without(netip.Addr.Is6)
+		require.NoError(t, w.solver.Publish(t.Context(), challenge))
+		require.Contains(t, w.log.String(), "no route to a server")
+	})
+	t.Run("no route at all", func(t *testing.T) {
+		w := newWorld(t)
+		w.solver.Checker.Dial = w.without(func(a netip.Addr) bool { return w.zone.Servers[0] == a || a == six })
+		require.ErrorContains(t, w.solver.Publish(t.Context(), challenge), "unreachable")
+	})
+}
+
+// without returns a Dial for a host that has no route to some addresses.
+func (w *world) without(gone func(netip.Addr) bool) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if gone(netip.MustParseAddrPort(address).Addr()) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ENETUNREACH}
+		}
+		return w.Dial(ctx, network, address)
 	}
 }
 

@@ -97,7 +97,7 @@ func TestReadersDuringDeployments(t *testing.T) {
 			}
 		})
 	}
-	for i := int64(2); i < 30; i++ {
+	for i := int64(2); i < 12; i++ {
 		_, err := m.deploy(example, selfMade(t, i, time.Now().Add(time.Duration(i)*time.Second), time.Hour))
 		require.NoError(t, err)
 	}

@@ -24,13 +24,15 @@
 //
 // # Standards
 //
-// RFC 8555 (ACME), RFC 8738 is not among them (no addresses), RFC 9773 (renewal
-// information), draft-ietf-acme-profiles.
+// RFC 8555 (ACME), RFC 9773 (renewal information), draft-ietf-acme-profiles.
 //
 // # What it will not do
 //
 // No OCSP, no certificates on demand of a client's handshake, no tls-alpn-01,
-// no key that is used twice.
+// none for addresses (RFC 8738), no key that is used twice.
+//
+// Underneath is go-acme/lego. Its package log notes bad nonces on standard
+// error, unless the program sets another log.Logger there.
 //
 // # Stability
 //

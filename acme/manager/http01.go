@@ -46,6 +46,26 @@ func (h *HTTP01) present(ctx context.Context, tokens map[string]string) (withdra
 	return h.listen(ctx, tokens)
 }
 
+// presentHTTP presents tokens; one order at a time listens.
+func (m *Manager) presentHTTP(ctx context.Context, h *HTTP01, tokens map[string]string) (func() error, error) {
+	if h.Webroot != "" {
+		return h.present(ctx, tokens)
+	}
+	unlock, err := m.lock(ctx, "http-01")
+	if err != nil {
+		return nil, err
+	}
+	withdraw, err := h.present(ctx, tokens)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() error {
+		defer unlock()
+		return withdraw()
+	}, nil
+}
+
 func (h *HTTP01) write(tokens map[string]string) (func() error, error) {
 	dir := filepath.Join(h.Webroot, wellKnown)
 	if _, err := os.Stat(h.Webroot); err != nil {

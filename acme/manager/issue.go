@@ -249,7 +249,7 @@ func (m *Manager) present(ctx context.Context, c Certificate, open []authorizati
 		for _, a := range open {
 			tokens[a.challenges[kind].token] = a.challenges[kind].keyAuthorization
 		}
-		withdraw, err = c.HTTP01.present(ctx, tokens)
+		withdraw, err = m.presentHTTP(ctx, c.HTTP01, tokens)
 		return withdraw, kind, err
 	}
 	if m.Solver == nil {

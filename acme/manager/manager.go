@@ -274,6 +274,9 @@ func (m *Manager) find(name string) (Certificate, error) {
 		}
 	}
 	c := Certificate{Names: []string{name}}
+	if err := c.Check(); err != nil {
+		return c, err
+	}
 	current, err := m.current(c)
 	if err != nil {
 		return c, fmt.Errorf("manager: no certificate named %s: %w", name, err)

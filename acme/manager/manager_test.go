@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -347,8 +348,16 @@ func TestLostAccountIsMadeAgain(t *testing.T) {
 func TestFileModes(t *testing.T) {
 	a := newAuthority(t, options{})
 	m := a.manager(t)
+	var log bytes.Buffer
+	m.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	m.Output = filepath.Join(t.TempDir(), "out")
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.NotEmpty(t, log.String())
+	for _, path := range []string{filepath.Join(m.output(), "example.org", "current", "privkey.pem"), filepath.Join(m.accountDir(), "key.pem")} {
+		for line := range strings.Lines(read(t, path)) {
+			require.NotContains(t, log.String(), strings.TrimSpace(line))
+		}
+	}
 	for _, root := range []string{m.Dir, m.Output} {
 		require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 			require.NoError(t, err)

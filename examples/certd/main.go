@@ -54,7 +54,7 @@ type getCmd struct {
 	AgreeTOS bool     `name:"agree-tos" help:"Agree to the authority's terms of service."`
 	Email    string   `placeholder:"ADDRESS" help:"Contact of the account."`
 	Profile  string   `placeholder:"NAME" help:"Profile of the authority's, such as shortlived."`
-	Verbose  bool     `short:"v" help:"Tell each step."`
+	Verbose  bool     `short:"v" help:"Tell each step, also when standard error is no terminal."`
 	Names    []string `arg:"" help:"Names that the certificate is for."`
 }
 
@@ -63,7 +63,7 @@ func (c *getCmd) Run(ctx context.Context, std cli.Streams) error {
 		Options: c.options(std), Names: c.Names, DryRun: c.DryRun, Staging: c.Staging, CA: c.CA, Simulate: c.Simulate,
 		Email: c.Email, AgreeTOS: c.AgreeTOS, Profile: c.Profile,
 	}
-	if !c.Verbose {
+	if !c.Verbose && !daemon.IsTerminal(std.Err) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return certd.Get(ctx, o, std)
@@ -79,7 +79,7 @@ func (c *runCmd) Run(ctx context.Context, std cli.Streams) error {
 	if c.DryRun {
 		return certd.Due(c.options(std), std)
 	}
-	return certd.Run(ctx, c.options(std), c.Flags)
+	return certd.Run(ctx, c.options(std), c.Flags, std)
 }
 
 type statusCmd struct {
@@ -100,7 +100,7 @@ func (c *renewCmd) Run(ctx context.Context, std cli.Streams) error {
 		fmt.Fprintf(std.Out, "certd renew %s\n", c.Name)
 		return cli.ErrDifferent
 	}
-	return certd.Act(ctx, c.options(std), func(ctx context.Context, m *manager.Manager) error { return m.Renew(ctx, c.Name) })
+	return certd.Act(ctx, c.options(std), std, func(ctx context.Context, m *manager.Manager) error { return m.Renew(ctx, c.Name) })
 }
 
 type revokeCmd struct {
@@ -118,7 +118,7 @@ func (c *revokeCmd) Run(ctx context.Context, std cli.Streams) error {
 		fmt.Fprintf(std.Out, "certd revoke --reason %s %s\n", c.Reason, c.Name)
 		return cli.ErrDifferent
 	}
-	return certd.Act(ctx, c.options(std), func(ctx context.Context, m *manager.Manager) error {
+	return certd.Act(ctx, c.options(std), std, func(ctx context.Context, m *manager.Manager) error {
 		return m.Revoke(ctx, c.Name, reasons[c.Reason])
 	})
 }

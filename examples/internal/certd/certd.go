@@ -107,12 +107,9 @@ func (s *site) respond(ctx context.Context, m *manager.Manager, failed func(erro
 
 // Get ensures that there is a certificate for the names.
 func Get(ctx context.Context, o Order, std cli.Streams) error {
-	s, name, err := read(o.Config)
+	s, err := read(o.Config, std.Err)
 	if err != nil {
 		return err
-	}
-	if o.Config == "" && !o.Simulate {
-		fmt.Fprintf(std.Err, "certd: reading %s\n", name)
 	}
 	s.Account.Email, s.Account.AgreeTOS = cmp.Or(o.Email, s.Account.Email), s.Account.AgreeTOS || o.AgreeTOS
 	s.Account.CA = cmp.Or(o.CA, s.Account.CA)
@@ -170,10 +167,15 @@ func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate)
 	}
 	m.CA, m.Client, m.AgreeTerms = sim.url, sim.client, true
 	m.Solver.Provider, m.Solver.Checker = sim.responder, sim.checker
-	if err := os.MkdirAll(o.Out, 0o755); err == nil {
+	err = os.MkdirAll(o.Out, 0o755)
+	if err == nil {
 		err = os.WriteFile(filepath.Join(o.Out, "simulated-root.pem"), sim.root, 0o644)
 	}
-	return m, sim.stop, err
+	if err != nil {
+		sim.stop()
+		return nil, nil, err
+	}
+	return m, sim.stop, nil
 }
 
 // rehearse orders at the staging authority, in a temporary directory, and prints
@@ -238,8 +240,8 @@ func (s *site) steps(o Order, wanted manager.Certificate) []string {
 }
 
 // Act does something with one certificate that there is: renews or revokes it.
-func Act(ctx context.Context, o Options, do func(context.Context, *manager.Manager) error) error {
-	s, _, err := read(o.Config)
+func Act(ctx context.Context, o Options, std cli.Streams, do func(context.Context, *manager.Manager) error) error {
+	s, err := read(o.Config, std.Err)
 	if err != nil {
 		return err
 	}
@@ -256,7 +258,7 @@ func Act(ctx context.Context, o Options, do func(context.Context, *manager.Manag
 
 // Status prints that of all certificates.
 func Status(o Options, asJSON bool, std cli.Streams) error {
-	s, _, err := read(o.Config)
+	s, err := read(o.Config, std.Err)
 	if err != nil {
 		return err
 	}
@@ -278,7 +280,7 @@ func Status(o Options, asJSON bool, std cli.Streams) error {
 
 // Due prints, as commands, what Run would do at once.
 func Due(o Options, std cli.Streams) error {
-	s, _, err := read(o.Config)
+	s, err := read(o.Config, std.Err)
 	if err != nil {
 		return err
 	}
@@ -333,8 +335,8 @@ type keeper struct {
 }
 
 // Run keeps the certificates of the configuration until ctx ends.
-func Run(ctx context.Context, o Options, flags daemon.Flags) error {
-	s, _, err := read(o.Config)
+func Run(ctx context.Context, o Options, flags daemon.Flags, std cli.Streams) error {
+	s, err := read(o.Config, std.Err)
 	if err != nil {
 		return err
 	}
@@ -347,7 +349,7 @@ func Run(ctx context.Context, o Options, flags daemon.Flags) error {
 }
 
 func (k *keeper) reload(ctx context.Context) error {
-	s, _, err := read(k.options.Config)
+	s, err := read(k.options.Config, io.Discard)
 	if err == nil {
 		_, err = s.manager(k.options)
 	}

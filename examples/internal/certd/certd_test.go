@@ -33,7 +33,7 @@ func https(t testing.TB, dir string) {
 	sim, err := simulate(t.Context(), []string{"www.example.org"})
 	require.NoError(t, err)
 	defer sim.stop()
-	s, _, err := read(write(t, "certd.yaml", ""))
+	s, err := read(write(t, "certd.yaml", ""), io.Discard)
 	require.NoError(t, err)
 	m, err := s.manager(Options{State: dir})
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func TestProvidersOfConfiguration(t *testing.T) {
 		"provider: {lego: {name: httpreq, env_file: " + env + "}}":                                                 "*legodns.Provider",
 		"provider: {embedded: {zone: acme.example.net, nameserver: ns.example.net, addresses: [\"2001:db8::1\"]}}": "<nil>",
 	} {
-		s, _, err := read(write(t, "certd.yaml", text))
+		s, err := read(write(t, "certd.yaml", text), io.Discard)
 		require.NoError(t, err, text)
 		require.Equal(t, want, fmt.Sprintf("%T", s.provider), text)
 	}
@@ -102,7 +102,7 @@ func TestMistakesInConfiguration(t *testing.T) {
 		"certificates: [{names: ['*.example.org'], http01: {}}]":                  "wildcards need dns-01",
 		"certificates: [{names: [example.org], key_type: dsa}]":                   `key type "dsa"`,
 	} {
-		_, _, err := read(write(t, "certd.yaml", text))
+		_, err := read(write(t, "certd.yaml", text), io.Discard)
 		require.ErrorContains(t, err, want, text)
 		var usage *cli.UsageError
 		require.ErrorAs(t, err, &usage)
@@ -119,7 +119,7 @@ func TestZonesOfTheResponder(t *testing.T) {
 func TestReload(t *testing.T) {
 	config := write(t, "certd.yaml", "account: {ca: \"https://127.0.0.1:1/dir\"}\nprovider: {embedded: {listen: \"127.0.0.1:0\"}}\ncertificates: [{names: [a.example.org]}]")
 	k := &keeper{options: Options{Config: config, State: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, next: make(chan *site, 1)}
-	s, _, err := read(config)
+	s, err := read(config, io.Discard)
 	require.NoError(t, err)
 	k.next <- s
 	ctx, cancel := context.WithCancel(t.Context())

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"path/filepath"
@@ -111,18 +112,22 @@ type site struct {
 	embedded *Embedded // when that is the provider
 }
 
-// read reads a configuration file, and reports all that is wrong with it.
-func read(file string) (*site, string, error) {
+// read reads a configuration file, says which when none was named, and reports
+// all that is wrong with it.
+func read(file string, diagnostics io.Writer) (*site, error) {
 	name, data, err := cli.ConfigFile("certd", file, defaultConfig)
 	if err != nil {
-		return nil, name, err
+		return nil, err
+	}
+	if file == "" {
+		fmt.Fprintf(diagnostics, "certd: reading %s\n", name)
 	}
 	s := &site{}
 	d, err := strictyaml.Decode(name, data, &s.Config)
 	if err := errors.Join(err, s.check(d)); err != nil {
-		return nil, name, &cli.UsageError{Err: err}
+		return nil, &cli.UsageError{Err: err}
 	}
-	return s, name, nil
+	return s, nil
 }
 
 func (s *site) check(d *strictyaml.Document) error {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,6 +39,17 @@ type server struct {
 }
 
 func (s server) String() string { return s.name + " (" + s.addr.Addr().String() + ")" }
+
+// survey finds the sites of a batch of names.
+type survey struct {
+	*Checker
+	mu      sync.Mutex
+	servers map[string]func() ([]server, error) // of each zone
+}
+
+func (c *Checker) survey() *survey {
+	return &survey{Checker: c, servers: map[string]func() ([]server, error){}}
+}
 
 // exchange asks one server one question, over UDP and, when the answer does
 // not fit, over TCP.
@@ -149,14 +161,14 @@ func addrPort(text string) (netip.AddrPort, error) {
 // records and zone cuts, by what the authoritative servers say. Recursive
 // resolvers are not asked for the name itself, or they would remember that it
 // has no TXT record (RFC 2308 section 5).
-func (c *Checker) locate(ctx context.Context, name string) (site, error) {
+func (s *survey) locate(ctx context.Context, name string) (site, error) {
 	seen := map[string]bool{}
 	for range maxCNAMEs + 1 {
 		if seen[name] {
 			return site{}, fmt.Errorf("%w: %s comes again", ErrCNAMELoop, name)
 		}
 		seen[name] = true
-		at, target, err := c.descend(ctx, name)
+		at, target, err := s.descend(ctx, name)
 		if err != nil || target == "" {
 			return at, err
 		}
@@ -167,42 +179,42 @@ func (c *Checker) locate(ctx context.Context, name string) (site, error) {
 
 // descend finds the zone of a name and its servers, or the name that its CNAME
 // record points to.
-func (c *Checker) descend(ctx context.Context, name string) (at site, target string, err error) {
-	zone, err := c.enclosingZone(ctx, parent(name))
+func (s *survey) descend(ctx context.Context, name string) (at site, target string, err error) {
+	zone, err := s.enclosingZone(ctx, parent(name))
 	if err != nil {
 		return site{}, "", err
 	}
-	servers, err := c.serversOf(ctx, zone)
+	servers, err := s.serversOf(ctx, zone)
 	if err != nil {
 		return site{}, "", err
 	}
 	for range maxCuts {
-		answer, from, err := c.askAny(ctx, servers, name, dns.TypeTXT)
+		answer, from, err := s.askAny(ctx, servers, name, dns.TypeTXT)
 		if err != nil {
 			return site{}, "", err
 		}
 		if cut := referral(answer, zone, name); cut != "" {
 			zone = cut
-			if servers, err = c.referred(ctx, answer, cut); err != nil {
+			if servers, err = s.referred(ctx, answer, cut); err != nil {
 				return site{}, "", err
 			}
 			continue
 		}
 		if target := cnameOf(answer, name); target != "" {
-			synthetic, err := c.fromWildcard(ctx, from, name, target)
+			synthetic, err := s.fromWildcard(ctx, from, name, target)
 			if err != nil || !synthetic {
 				return site{}, target, err
 			}
 		}
-		return c.apex(ctx, name, zone, servers, from)
+		return s.apex(ctx, name, zone, servers, from)
 	}
 	return site{}, "", fmt.Errorf("%s: more than %d zone cuts", name, maxCuts)
 }
 
 // apex asks a server of zone whether it also serves a zone further down that
 // holds the name, as it then answers without referring to that.
-func (c *Checker) apex(ctx context.Context, name, zone string, servers []server, from server) (site, string, error) {
-	answer, err := c.exchange(ctx, from.addr, name, dns.TypeSOA, false)
+func (s *survey) apex(ctx context.Context, name, zone string, servers []server, from server) (site, string, error) {
+	answer, err := s.exchange(ctx, from.addr, name, dns.TypeSOA, false)
 	if err != nil {
 		return site{}, "", fmt.Errorf("%s: %w", from, err)
 	}
@@ -210,21 +222,21 @@ func (c *Checker) apex(ctx context.Context, name, zone string, servers []server,
 	if deeper == "" || len(deeper) <= len(zone) || !InZone(name, deeper) {
 		return site{zone, name, servers}, "", nil
 	}
-	servers, err = c.serversOf(ctx, deeper)
+	servers, err = s.serversOf(ctx, deeper)
 	return site{deeper, name, servers}, "", err
 }
 
 // enclosingZone asks recursive resolvers for the zone of an existing name.
-func (c *Checker) enclosingZone(ctx context.Context, name string) (string, error) {
+func (s *survey) enclosingZone(ctx context.Context, name string) (string, error) {
 	for n := name; ; n = parent(n) {
-		answer, err := c.recurse(ctx, n, dns.TypeSOA)
+		answer, err := s.recurse(ctx, n, dns.TypeSOA)
 		if err != nil {
 			return "", fmt.Errorf("zone of %s: %w", name, err)
 		}
 		// What is below an alias is in the zone of the alias, not of its target.
 		if cnameOf(answer, n) == "" {
 			if zone := soaOwner(answer, n); zone != "" && zone != "." && InZone(n, zone) {
-				return zone, c.publicSuffix(answer, name, zone)
+				return zone, publicSuffix(answer, name, zone)
 			}
 		}
 		if n == "." {
@@ -235,33 +247,45 @@ func (c *Checker) enclosingZone(ctx context.Context, name string) (string, error
 
 // publicSuffix refuses a top-level zone for a name that does not exist: nobody
 // with a certificate to order runs that zone.
-func (c *Checker) publicSuffix(answer *dns.Msg, name, zone string) error {
+func publicSuffix(answer *dns.Msg, name, zone string) error {
 	if answer.Rcode == dns.RcodeNameError && dns.CountLabel(zone) < 2 && dns.CountLabel(name) > 1 {
 		return fmt.Errorf("%w for %s: NXDOMAIN from %s; is the name spelt right and delegated?", ErrNoZone, name, zone)
 	}
 	return nil
 }
 
-// serversOf returns every address of every authoritative server of a zone.
-func (c *Checker) serversOf(ctx context.Context, zone string) ([]server, error) {
-	answer, err := c.recurse(ctx, zone, dns.TypeNS)
+// serversOf returns every address of every authoritative server of a zone. The
+// questions for it are asked once, however many names there are.
+func (s *survey) serversOf(ctx context.Context, zone string) ([]server, error) {
+	s.mu.Lock()
+	find := s.servers[zone]
+	if find == nil {
+		find = sync.OnceValues(func() ([]server, error) { return s.findServers(ctx, zone) })
+		s.servers[zone] = find
+	}
+	s.mu.Unlock()
+	return find()
+}
+
+func (s *survey) findServers(ctx context.Context, zone string) ([]server, error) {
+	answer, err := s.recurse(ctx, zone, dns.TypeNS)
 	if err != nil {
 		return nil, err
 	}
-	return c.addresses(ctx, zone, nsNames(answer.Answer, zone), nil)
+	return s.addresses(ctx, zone, nsNames(answer.Answer, zone), nil)
 }
 
 // referred returns the servers that a referral names, with its glue where the
 // resolver knows no address.
-func (c *Checker) referred(ctx context.Context, answer *dns.Msg, cut string) ([]server, error) {
-	return c.addresses(ctx, cut, nsNames(answer.Ns, cut), answer.Extra)
+func (s *survey) referred(ctx context.Context, answer *dns.Msg, cut string) ([]server, error) {
+	return s.addresses(ctx, cut, nsNames(answer.Ns, cut), answer.Extra)
 }
 
-func (c *Checker) addresses(ctx context.Context, zone string, names []string, glue []dns.RR) ([]server, error) {
+func (s *survey) addresses(ctx context.Context, zone string, names []string, glue []dns.RR) ([]server, error) {
 	var servers []server
 	var errs []error
 	for _, name := range names {
-		addrs, err := c.hostAddresses(ctx, name)
+		addrs, err := s.hostAddresses(ctx, name)
 		if len(addrs) == 0 {
 			addrs = addressesIn(glue, name)
 		}
@@ -282,11 +306,11 @@ func (c *Checker) addresses(ctx context.Context, zone string, names []string, gl
 	return slices.CompactFunc(servers, func(a, b server) bool { return a.addr == b.addr }), nil
 }
 
-func (c *Checker) hostAddresses(ctx context.Context, name string) ([]netip.Addr, error) {
+func (s *survey) hostAddresses(ctx context.Context, name string) ([]netip.Addr, error) {
 	var addrs []netip.Addr
 	var errs []error
 	for _, qtype := range []uint16{dns.TypeAAAA, dns.TypeA} {
-		answer, err := c.recurse(ctx, name, qtype)
+		answer, err := s.recurse(ctx, name, qtype)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -316,11 +340,11 @@ func (c *Checker) askAny(ctx context.Context, servers []server, name string, qty
 // fromWildcard reports whether a CNAME record is made of a wildcard's
 // (RFC 4592 section 3.3.1): then a name that nobody has made shows the same.
 // Such a record was not meant for challenges, and a TXT record replaces it.
-func (c *Checker) fromWildcard(ctx context.Context, from server, name, target string) (bool, error) {
+func (s *survey) fromWildcard(ctx context.Context, from server, name, target string) (bool, error) {
 	sibling := make([]byte, 16)
 	rand.Read(sibling)
 	invented := hex.EncodeToString(sibling) + "." + parent(name)
-	answer, err := c.exchange(ctx, from.addr, invented, dns.TypeTXT, false)
+	answer, err := s.exchange(ctx, from.addr, invented, dns.TypeTXT, false)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", from, err)
 	}

@@ -80,13 +80,18 @@ func (s *Solver) Wait(ctx context.Context, challenges ...Challenge) error {
 	if err != nil {
 		return err
 	}
-	var records []placed
-	for _, e := range entries {
-		at, err := s.checker().locate(ctx, e.Name)
+	records := make([]placed, len(entries))
+	errs := make([]error, len(entries))
+	survey := s.checker().survey()
+	each(len(entries), maxQuestions, func(i int) {
+		at, err := survey.locate(ctx, entries[i].Name)
 		if err != nil {
-			return fmt.Errorf("acme: %s: %w", e.Name, err)
+			errs[i] = fmt.Errorf("acme: %s: %w", entries[i].Name, err)
 		}
-		records = append(records, placed{e.record(), at.servers})
+		records[i] = placed{entries[i].record(), at.servers}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if err := s.await(ctx, records); err != nil {
 		return err
@@ -185,8 +190,9 @@ func (s *Solver) place(ctx context.Context, challenges []Challenge) ([]placed, e
 	}
 	records := make([]placed, len(challenges))
 	errs := make([]error, len(challenges))
-	each(len(challenges), maxChanges, func(i int) {
-		records[i], errs[i] = s.placeOne(ctx, challenges[i], zones)
+	survey := s.checker().survey()
+	each(len(challenges), maxQuestions, func(i int) {
+		records[i], errs[i] = s.placeOne(ctx, survey, challenges[i], zones)
 		if errs[i] != nil {
 			errs[i] = fmt.Errorf("acme: %s: %w", cmp.Or(challenges[i].Domain, challenges[i].Name), errs[i])
 		}
@@ -194,7 +200,7 @@ func (s *Solver) place(ctx context.Context, challenges []Challenge) ([]placed, e
 	return records, errors.Join(errs...)
 }
 
-func (s *Solver) placeOne(ctx context.Context, challenge Challenge, zones []string) (placed, error) {
+func (s *Solver) placeOne(ctx context.Context, survey *survey, challenge Challenge, zones []string) (placed, error) {
 	name, err := challenge.owner()
 	if err != nil {
 		return placed{}, err
@@ -205,7 +211,7 @@ func (s *Solver) placeOne(ctx context.Context, challenge Challenge, zones []stri
 	if name, err = s.alias(name); err != nil {
 		return placed{}, err
 	}
-	at, err := s.checker().locate(ctx, name)
+	at, err := survey.locate(ctx, name)
 	if err != nil {
 		return placed{}, err
 	}

@@ -357,6 +357,23 @@ func TestParallelSolversAtOneName(t *testing.T) {
 	require.Empty(t, w.zone.TXT("_acme-challenge.example.org."))
 }
 
+// The servers of a zone are found once, not for each name.
+func TestBatchFindsServersOnce(t *testing.T) {
+	w := newWorld(t)
+	resolver := netip.MustParseAddrPort(acmetest.ResolverAddress).Addr()
+	asked := func(names int) int {
+		before := w.Asked(resolver)
+		var batch []acme.Challenge
+		for i := range names {
+			batch = append(batch, acme.Challenge{Domain: fmt.Sprintf("host%d.example.org", i), Value: "v"})
+		}
+		_, err := w.solver.Plan(t.Context(), batch...)
+		require.NoError(t, err)
+		return w.Asked(resolver) - before
+	}
+	require.Equal(t, asked(1)+49, asked(50))
+}
+
 // A hundred names wait once, not a hundred times.
 func BenchmarkPublish(b *testing.B) {
 	for _, names := range []int{1, 100} {

@@ -15,7 +15,6 @@ import (
 	"github.com/berryrack/berryrack/acme"
 	"github.com/berryrack/berryrack/acme/acmetest"
 	"github.com/berryrack/berryrack/acme/embedded"
-	"github.com/berryrack/berryrack/internal/lab"
 )
 
 const zone = "acme.example.net."
@@ -107,21 +106,6 @@ func TestDelegation(t *testing.T) {
 	require.Equal(t, []string{"v"}, r.TXT("_acme-challenge.example.org."))
 	require.NoError(t, solver.Withdraw(t.Context(), challenge))
 	require.Empty(t, r.TXT("_acme-challenge.example.org."))
-}
-
-// dig is the judge of the wire format, EDNS and unknown versions of it included.
-func TestDig(t *testing.T) {
-	lab.Need(t, "dig")
-	r := &embedded.Responder{Zones: []string{zone}}
-	host, port, _ := net.SplitHostPort(serve(t, r))
-	require.NoError(t, r.AppendTXT(t.Context(), acme.Record{Name: "x." + zone, Value: "value", TTL: time.Minute}))
-	dig := func(args ...string) string {
-		return lab.Run(t, "dig", append([]string{"@" + host, "-p", port, "x." + zone, "TXT"}, args...)...)
-	}
-	require.Equal(t, "\"value\"\n", dig("+short"))
-	require.Contains(t, dig(), "flags: qr aa rd; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 1")
-	require.Contains(t, dig("+edns=1", "+noednsnegotiation"), "status: BADVERS")
-	require.NotContains(t, dig("+noedns"), "OPT PSEUDOSECTION")
 }
 
 func FuzzServeDNS(f *testing.F) {

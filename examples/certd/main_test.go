@@ -1,15 +1,9 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/stretchr/testify/require"
-
-	"github.com/berryrack/berryrack/internal/lab"
 )
 
 func TestMain(m *testing.M) {
@@ -18,14 +12,4 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true})
-}
-
-// systemd is the judge of the unit. The program need not be installed for that.
-func TestService(t *testing.T) {
-	lab.Need(t, "systemd-analyze")
-	unit, err := os.ReadFile("certd.service")
-	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "certd.service")
-	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(unit), "/usr/local/bin/certd", "/bin/true", 1)), 0o644))
-	require.Empty(t, lab.Run(t, "systemd-analyze", "verify", path))
 }

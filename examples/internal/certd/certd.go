@@ -144,15 +144,25 @@ func Get(ctx context.Context, o Order, std cli.Streams) error {
 	return nil
 }
 
+// like returns the wanted certificate with the options of the configured one of
+// that name.
+func (s *site) like(wanted manager.Certificate) manager.Certificate {
+	for _, c := range s.Certificates {
+		if configured := c.wanted(); configured.ID() == wanted.ID() {
+			configured.Names, configured.Profile = wanted.Names, cmp.Or(wanted.Profile, configured.Profile)
+			return configured
+		}
+	}
+	return wanted
+}
+
 // prepare makes the manager that get uses, and starts what it needs.
 func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate) (*manager.Manager, func(), error) {
 	m, err := s.manager(o.Options)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !slices.ContainsFunc(m.Certificates, func(c manager.Certificate) bool { return c.ID() == wanted.ID() && o.Profile == "" }) {
-		m.Certificates = []manager.Certificate{wanted}
-	}
+	m.Certificates = []manager.Certificate{s.like(wanted)}
 	if o.Simulate && m.Certificates[0].Profile == "" {
 		m.Certificates[0].Profile = "default" // pebble would choose one at random
 	}

@@ -290,7 +290,9 @@ func (s *survey) addresses(ctx context.Context, zone string, names []string, glu
 			addrs = addressesIn(glue, name)
 		}
 		if len(addrs) == 0 {
-			errs = append(errs, cmp.Or(err, fmt.Errorf("server %s has no address", name)))
+			err = cmp.Or(err, fmt.Errorf("server %s has no address", name))
+			logger(s.Logger).Warn("a server cannot be asked", "zone", zone, "server", name, "error", err)
+			errs = append(errs, err)
 		}
 		for _, addr := range addrs {
 			servers = append(servers, server{name, netip.AddrPortFrom(addr, 53)})

@@ -55,6 +55,9 @@ var labels = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.Strict
 // case and A-labels.
 func CanonicalName(name string) (string, error) {
 	ascii, err := labels.ToASCII(strings.TrimSuffix(name, "."))
+	if err == nil { // some labels can be written as A-labels but not read again
+		ascii, err = labels.ToASCII(ascii)
+	}
 	if err != nil {
 		return "", fmt.Errorf("acme: name %q: %w", name, err)
 	}

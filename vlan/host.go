@@ -48,10 +48,6 @@ func (h Host) problems() []error {
 			problems = append(problems, fmt.Errorf("root device: %w", err))
 		}
 	}
-	type parentTag struct {
-		parent string
-		tag
-	}
 	names, tags := map[string]bool{h.RootDevice: true}, map[parentTag]string{}
 	for _, i := range h.Interfaces {
 		name := i.IfName()

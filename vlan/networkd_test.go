@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,11 +37,11 @@ func shell(t *testing.T, line string) string {
 
 // startNetworkd starts systemd-networkd on the files, and returns what it has
 // logged of level warning or above, and how to end it.
-func startNetworkd(t *testing.T, files []vlan.File) (warnings *bytes.Buffer, stop func()) {
+func startNetworkd(t *testing.T, files []vlan.File) (warnings *events, stop func()) {
 	t.Helper()
 	require.NoError(t, os.RemoveAll("/run/systemd/network"))
 	writeFiles(t, "/run/systemd/network", files)
-	warnings = &bytes.Buffer{}
+	warnings = &events{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, lab.Program(t, networkd))
 	cmd.Env = append(os.Environ(), "SYSTEMD_LOG_LEVEL=warning", "SYSTEMD_LOG_TARGET=console")
@@ -65,20 +67,66 @@ func writeFiles(t *testing.T, dir string, files []vlan.File) {
 	}
 }
 
-// monitor records what `ip monitor` says until the test stops it.
-func monitor(t *testing.T, args ...string) (stop func() string) {
+// events are what a program prints while the test goes on.
+type events struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (e *events) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text.Write(p)
+}
+
+func (e *events) String() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text.String()
+}
+
+// monitor records what `ip monitor` says. It has begun when monitor returns,
+// and stop returns all that it said before, but for what is about lo: that is
+// used to mark beginning and end.
+func monitor(t *testing.T, objects ...string) (stop func() string) {
 	t.Helper()
-	var events bytes.Buffer
+	var seen events
 	ctx, cancel := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, lab.Program(t, "ip"), append([]string{"-o", "monitor"}, args...)...)
-	cmd.Stdout = &events
+	cmd := exec.CommandContext(ctx, lab.Program(t, "ip"), append([]string{"-o", "monitor"}, objects...)...)
+	cmd.Stdout = &seen
 	cmd.WaitDelay = time.Second
 	require.NoError(t, cmd.Start())
+	mark := func(mtu string) {
+		t.Helper()
+		eventually(t, "ip monitor", func() bool {
+			shell(t, "ip link set dev lo mtu 65536; ip link set dev lo mtu "+mtu)
+			return strings.Contains(seen.String(), "mtu "+mtu)
+		})
+	}
+	mark("60001")
 	return func() string {
+		mark("60002")
 		cancel()
 		_ = cmd.Wait()
-		return events.String()
+		var lines []string
+		for line := range strings.Lines(seen.String()) {
+			if !strings.Contains(line, " lo: ") && !strings.Contains(line, "]lo: ") && !strings.Contains(line, " lo ") {
+				lines = append(lines, line)
+			}
+		}
+		return strings.Join(lines, "")
 	}
+}
+
+// of returns the lines that are about a device.
+func of(device, seen string) string {
+	var lines []string
+	for line := range strings.Lines(seen) {
+		if regexp.MustCompile(`\b` + device + `(\s|@|:)`).MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // pi makes eth0 of a veth, as a kernel leaves it that mounted its root over NFS.
@@ -100,7 +148,7 @@ func TestNetworkdPi(t *testing.T) {
 	}
 	pi(t)
 	lab.Run(t, "mount", "-o", "remount,ro", "/sys") // or networkd waits for udev
-	events := monitor(t, "address", "route", "link", "dev", "eth0")
+	events := monitor(t, "address", "route", "link")
 	up := func() bool {
 		return strings.Contains(shell(t, "ip -6 -o address show dev eth0.131 scope global -tentative"), "2a00:1098:0:84:1000:1:0:2/64") &&
 			strings.Contains(shell(t, "ip -6 route show default"), "via 2a00:1098:0:84::1 dev eth0.131")
@@ -121,6 +169,7 @@ func TestNetworkdPi(t *testing.T) {
 // untouched checks that nothing was ever missing on eth0, and is not now.
 func untouched(t *testing.T, seen string) {
 	t.Helper()
+	seen = of("eth0", seen)
 	require.Contains(t, seen, "NO-CARRIER", "ip monitor saw nothing")
 	require.NotContains(t, seen, "Deleted")
 	for line := range strings.Lines(seen) {

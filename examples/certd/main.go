@@ -63,7 +63,7 @@ func (c *getCmd) Run(ctx context.Context, std cli.Streams) error {
 		Options: c.options(std), Names: c.Names, DryRun: c.DryRun, Staging: c.Staging, CA: c.CA, Simulate: c.Simulate,
 		Email: c.Email, AgreeTOS: c.AgreeTOS, Profile: c.Profile,
 	}
-	if !c.Verbose && !daemon.IsTerminal(std.Err) {
+	if !c.Verbose && !cli.IsTerminal(std.Err) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return certd.Get(ctx, o, std)

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -18,10 +16,14 @@ Example: pirack write -f rack.yaml -o rack && pirack install -f rack.yaml -o rac
 
 type grammar struct {
 	cli.Flags
-	Plan    planCmd    `cmd:"" help:"Print the rack: networks, VLANs, exports, ports, and what to look out for."`
-	Write   writeCmd   `cmd:"" help:"Write every file of the rack below a directory."`
-	Install installCmd `cmd:"" help:"On the fileserver: copy its files into place and make them take effect."`
-	Check   checkCmd   `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned."`
+	Plan    planCmd       `cmd:"" help:"Print the rack: networks, VLANs, exports, ports, and what to look out for."`
+	Write   writeCmd      `cmd:"" help:"Write every file of the rack below a directory."`
+	Install installCmd    `cmd:"" help:"On the fileserver: copy its files into place and make them take effect."`
+	Check   checkCmd      `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned."`
+	Apply   applyCmd      `cmd:"" help:"On the fileserver: make the VLAN interfaces of the running kernel as planned."`
+	Cycle   cycleCmd      `cmd:"" help:"Power cycle a Pi through its switch, and wait until it answers."`
+	Status  rackStatusCmd `cmd:"" help:"On the fileserver: say how each Pi is: power, VLAN, root, and whether it answers."`
+	Roots   rootsCmd      `cmd:"" help:"On the fileserver: make and keep the roots of the Pis."`
 }
 
 func main() {
@@ -61,9 +63,7 @@ func (c *planCmd) Run(std cli.Streams) error {
 	}
 	summary := r.Summarise(rack.Device(""))
 	if c.JSON {
-		enc := json.NewEncoder(std.Out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(summary)
+		return printJSON(std.Out, summary)
 	}
 	warn(std.Err, summary.Warnings)
 	return summary.WriteText(std.Out)
@@ -73,91 +73,4 @@ func warn(w io.Writer, warnings []string) {
 	for _, text := range warnings {
 		fmt.Fprintf(w, "pirack: warning: %s\n", text)
 	}
-}
-
-type writeCmd struct {
-	source
-	Out    string `short:"o" required:"" placeholder:"DIR" help:"Where to. What an earlier write made there and the rack no longer has is removed."`
-	DryRun bool   `short:"n" help:"Print what would be done; exit 3 if anything would be."`
-}
-
-func (c *writeCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, err := c.rack(std)
-	if err != nil {
-		return err
-	}
-	tree, err := r.Tree()
-	if err != nil {
-		return err
-	}
-	steps, err := tree.Diff(c.Out)
-	if err != nil {
-		return err
-	}
-	if c.DryRun {
-		return dryRun(std.Out, steps)
-	}
-	warn(std.Err, r.Warnings(rack.Device("")))
-	if err := tree.Write(ctx, c.Out, steps); err != nil {
-		return err
-	}
-	for _, s := range steps {
-		fmt.Fprintf(std.Out, "%-7s %s\n", s.Action, s.File.Path)
-	}
-	fmt.Fprintf(std.Err, "pirack: %d files, %d of them written or removed\n", len(tree), len(steps))
-	return nil
-}
-
-// dryRun prints steps as commands.
-func dryRun[S any](w io.Writer, steps []S) error {
-	for _, s := range steps {
-		fmt.Fprintln(w, s)
-	}
-	if len(steps) > 0 {
-		return cli.ErrDifferent
-	}
-	return nil
-}
-
-type installCmd struct {
-	source
-	Out     string `short:"o" required:"" placeholder:"DIR" help:"Where write put the files."`
-	DestDir string `name:"destdir" placeholder:"DIR" help:"Stands before every path of the server; then no command is run."`
-	DryRun  bool   `short:"n" help:"Print what would be done; exit 3 if anything would be."`
-}
-
-func (c *installCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, err := c.rack(std)
-	if err != nil {
-		return err
-	}
-	in, err := r.Installation(c.Out, c.DestDir)
-	if err != nil {
-		return err
-	}
-	defer warn(std.Err, in.Notes)
-	if c.DryRun {
-		return dryRun(std.Out, in.Steps())
-	}
-	for _, s := range in.Steps() {
-		fmt.Fprintln(std.Out, s)
-	}
-	return in.Apply(ctx)
-}
-
-type checkCmd struct {
-	source
-	DestDir string `name:"destdir" placeholder:"DIR" help:"Stands before every path of the server."`
-}
-
-func (c *checkCmd) Run(std cli.Streams) error {
-	r, err := c.rack(std)
-	if err != nil {
-		return err
-	}
-	problems, err := r.Check(c.DestDir)
-	if err != nil {
-		return err
-	}
-	return dryRun(std.Out, problems)
 }

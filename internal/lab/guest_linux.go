@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	umlKernel  = "linux.uml"
-	umlModules = "/usr/lib/uml/modules"
+	umlKernel = "linux.uml"
 	// guestExit begins the line on which a guest prints the test's exit status.
 	guestExit = "lab: exit status "
 )

@@ -14,9 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelSource is where Debian's linux-source-6.1 keeps it.
-const kernelSource = "/usr/src/linux-source-6.1.tar.xz"
-
 // kernelConfig is what the kernel has on top of `make tinyconfig`.
 //
 //go:embed kernel.config

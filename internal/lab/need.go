@@ -9,6 +9,12 @@ import (
 	"testing"
 )
 
+// Where Debian keeps what guests and kernels are made of.
+const (
+	umlModules   = "/usr/lib/uml/modules"
+	kernelSource = "/usr/src/linux-source-6.1.tar.xz"
+)
+
 // requireVar lists the judges that a run must have.
 const requireVar = "BERRYRACK_REQUIRE"
 

@@ -102,6 +102,16 @@ func (p Program) status(err error, stderr io.Writer) int {
 	return Failed
 }
 
+// IsTerminal reports whether w is a file that is a terminal.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
 // version tells what the go command recorded of the build.
 func version() string {
 	info, ok := debug.ReadBuildInfo()

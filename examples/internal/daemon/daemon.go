@@ -1,6 +1,6 @@
 // Package daemon is what the example programs that run on have in common: a
 // logger, systemd's notifications and watchdog, SIGHUP, and figures for
-// Prometheus.
+// Prometheus and munin.
 package daemon
 
 import (
@@ -20,11 +20,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/berryrack/berryrack/examples/internal/cli"
 )
 
 // Flags are those of every command that runs on.
 type Flags struct {
 	Metrics string `placeholder:"ADDR" help:"Serve Prometheus text at http://ADDR/metrics."`
+	Munin   string `placeholder:"ADDR" help:"Serve the same figures as a munin node at ADDR."`
 }
 
 // Service is a program that runs on.
@@ -52,20 +55,10 @@ type Figure struct {
 
 // Logger returns a logger that writes text to a terminal, and JSON elsewhere.
 func Logger(w io.Writer) *slog.Logger {
-	if IsTerminal(w) {
+	if cli.IsTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, nil))
 	}
 	return slog.New(slog.NewJSONHandler(w, nil))
-}
-
-// IsTerminal reports whether w is a file that is a terminal.
-func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // Serve runs the service until ctx ends or it fails, and tells systemd (as
@@ -75,9 +68,16 @@ func (s Service) Serve(ctx context.Context, flags Flags) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 
-	group, ctx := errgroup.WithContext(ctx)
+	outer, cancel := context.WithCancel(ctx)
+	defer cancel() // ends what serves figures when Run was never begun
+	group, ctx := errgroup.WithContext(outer)
 	if flags.Metrics != "" {
 		if err := s.metrics(ctx, group, flags.Metrics); err != nil {
+			return err
+		}
+	}
+	if flags.Munin != "" {
+		if err := s.munin(ctx, group, flags.Munin); err != nil {
 			return err
 		}
 	}
@@ -111,6 +111,9 @@ func (s Service) signals(ctx context.Context, done <-chan struct{}, reload <-cha
 	for {
 		select {
 		case <-done:
+			if stop != nil && ctx.Err() != nil {
+				s.notify(daemon.SdNotifyStopping) // Run was faster
+			}
 			return nil
 		case <-stop:
 			s.notify(daemon.SdNotifyStopping)

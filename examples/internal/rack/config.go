@@ -31,6 +31,7 @@ type Config struct {
 // Server is the fileserver.
 type Server struct {
 	Interface  string `yaml:"interface"`
+	VLANName   string `yaml:"vlan_name"` // of an interface, with {vlan}, {name} or {slot}; "" is INTERFACE.VLAN
 	Switch     string `yaml:"switch"`
 	SwitchPort int    `yaml:"switch_port"`
 }

@@ -11,10 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-)
 
-// stateDir is pirack's own, below the server's root.
-const stateDir = "var/lib/berryrack/pirack"
+	"github.com/berryrack/berryrack/nfsroot/rootfs"
+)
 
 // serverDirs says where the fileserver keeps what [Rack.Tree] has for it.
 var serverDirs = map[string]string{
@@ -46,29 +45,73 @@ func (t Tree) Server() Tree {
 // Installation is what an install would do.
 type Installation struct {
 	Files    []Step
-	Commands [][]string // that make the running server obey the files
+	Commands []Command // that make the running server obey the files
 	// Notes say what the operator has to do beyond this.
 	Notes []string
 
-	dir  string // the server's root
-	live bool   // dir is this machine's own root
-	tree Tree
+	dir   string // the server's root
+	state string // pirack's own directory below it
+	tree  Tree
 }
 
-// commands make what install copied take effect. -e: an interface that is not
-// up yet has no keys; the files are read again when it appears.
-var commands = [][]string{
-	{"exportfs", "-ra"},
-	{"sysctl", "-q", "-e", "-p", "/etc/sysctl.d/60-berryrack.conf"},
-	{"nft", "-f", "/etc/nftables.d/berryrack.nft"},
+// Command makes one installed file take effect.
+type Command struct {
+	Args []string
+	file string
+	// undo is run instead when the file is gone again.
+	undo []string
 }
 
-// Install returns what brings the server whose root is destdir ("" is this
-// machine) to the tree. With a destdir nothing of this machine is touched: the
-// commands are left out.
-func (t Tree) Install(destdir string) (*Installation, error) {
-	in := &Installation{dir: destdir, live: destdir == "", tree: t.Server()}
-	if in.live {
+// String returns the command as a person would type it.
+func (c Command) String() string { return strings.Join(c.Args, " ") }
+
+// commands are in the order in which the Pis may be let in: bound to their
+// addresses first, served then. -e: an interface that is not there yet has no
+// keys, and the files are read again when it appears.
+var commands = []Command{
+	{[]string{"sysctl", "-q", "-e", "-p", "/etc/sysctl.d/60-berryrack.conf"}, "etc/sysctl.d/60-berryrack.conf", nil},
+	{[]string{"nft", "-f", "/etc/nftables.d/berryrack.nft"}, "etc/nftables.d/berryrack.nft", []string{"nft", "delete", "table", "inet", nftTable}},
+	{[]string{"exportfs", "-ra"}, "etc/exports.d/berryrack.exports", []string{"exportfs", "-ra"}},
+}
+
+// Installation returns what installs on the server whose root is destdir ("" is
+// this machine) what a write has put into dir, which must be what the rack
+// says. With a destdir nothing of this machine is touched: the commands are
+// left out. In the directory state, below destdir, stands what was installed.
+func (r *Rack) Installation(dir, destdir, state string) (*Installation, error) {
+	tree, err := r.Tree()
+	if err != nil {
+		return nil, err
+	}
+	steps, err := tree.Diff(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(steps) > 0 {
+		return nil, fmt.Errorf("%s is not what the rack says (%d files differ, %s first): run pirack write -o %s", dir, len(steps), steps[0].File.Path, dir)
+	}
+	in, err := tree.install(destdir, state)
+	if err != nil {
+		return nil, err
+	}
+	return in, r.exportsExist(destdir)
+}
+
+// exportsExist returns an error that names the Pis' roots that are missing:
+// exportfs would refuse them.
+func (r *Rack) exportsExist(destdir string) error {
+	var errs []error
+	for _, pi := range r.Pis {
+		if _, err := os.Stat(filepath.Join(destdir, pi.Export.Path)); err != nil {
+			errs = append(errs, fmt.Errorf("%s's root: %w: make its filesystem and directory first", pi.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t Tree) install(destdir, state string) (*Installation, error) {
+	in := &Installation{dir: destdir, state: strings.TrimPrefix(path.Clean(state), "/"), tree: t.Server()}
+	if destdir == "" {
 		in.dir = "/"
 	}
 	root, err := os.OpenRoot(in.dir)
@@ -76,7 +119,7 @@ func (t Tree) Install(destdir string) (*Installation, error) {
 		return nil, err
 	}
 	defer root.Close()
-	installed, err := readList(root, path.Join(stateDir, "installed"))
+	installed, err := readList(root, path.Join(in.state, "installed"))
 	if err != nil {
 		return nil, err
 	}
@@ -84,31 +127,55 @@ func (t Tree) Install(destdir string) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An install that was cut short has copied files, perhaps, and run nothing.
-	_, pending := root.Stat(path.Join(stateDir, "pending"))
-	if in.live && (len(in.Files) > 0 || pending == nil) {
+	if destdir == "" && (len(in.Files) > 0 || in.pending(root)) {
 		in.Commands = commands
 	}
 	in.notes(root)
 	return in, nil
 }
 
+// pending reports whether an install was cut short: it has copied files,
+// perhaps, and run nothing.
+func (in *Installation) pending(root *os.Root) bool {
+	_, err := root.Stat(path.Join(in.state, "pending"))
+	return err == nil
+}
+
 // notes says what the server's own files must have, and what must start again.
 func (in *Installation) notes(root *os.Root) {
-	for _, need := range []struct{ file, line string }{
-		{"etc/nftables.conf", `include "/etc/nftables.d/*.nft"`},
-		{"etc/network/interfaces", "source /etc/network/interfaces.d/*"},
+	for _, need := range []struct {
+		file  string
+		lines []string // one of them
+	}{
+		{"etc/nftables.conf", []string{`include "/etc/nftables.d/*.nft"`, `include "/etc/nftables.d/*"`}},
+		{"etc/network/interfaces", []string{"source /etc/network/interfaces.d/*", "source-directory /etc/network/interfaces.d"}},
 	} {
-		if data, err := root.ReadFile(need.file); err == nil && !strings.Contains(string(data), need.line) {
-			in.Notes = append(in.Notes, fmt.Sprintf("/%s lacks the line: %s", need.file, need.line))
+		data, err := root.ReadFile(need.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			in.Notes = append(in.Notes, fmt.Sprintf("there is no /%s: make one with the line: %s", need.file, need.lines[0]))
+		} else if err == nil && !hasLine(string(data), need.lines) {
+			in.Notes = append(in.Notes, fmt.Sprintf("/%s lacks the line: %s", need.file, need.lines[0]))
 		}
 	}
-	for dir, service := range map[string]string{"etc/nfs.conf.d": "nfs-server", "etc/dnsmasq.d": "dnsmasq"} {
+	for dir, what := range map[string]string{
+		"etc/nfs.conf.d": "systemctl restart nfs-server", "etc/dnsmasq.d": "systemctl restart dnsmasq",
+		"etc/network/interfaces.d": "ifup -a (or pirack apply)",
+	} {
 		if slices.ContainsFunc(in.Files, func(s Step) bool { return path.Dir(s.File.Path) == dir }) {
-			in.Notes = append(in.Notes, "to take effect: systemctl restart "+service)
+			in.Notes = append(in.Notes, "to take effect: "+what)
 		}
 	}
 	slices.Sort(in.Notes)
+}
+
+// hasLine reports whether one of the text's lines is one of those wanted.
+func hasLine(text string, wanted []string) bool {
+	for line := range strings.Lines(text) {
+		if slices.Contains(wanted, strings.Join(strings.Fields(line), " ")) {
+			return true
+		}
+	}
+	return false
 }
 
 // Steps returns everything that Apply does, as the commands of a person.
@@ -118,23 +185,37 @@ func (in *Installation) Steps() []string {
 		steps = append(steps, s.String())
 	}
 	for _, c := range in.Commands {
-		steps = append(steps, strings.Join(c, " "))
+		steps = append(steps, c.String())
 	}
 	return steps
 }
 
-// Apply installs. When a command fails the files are put back as they were, and
-// the commands are run once more for them.
-func (in *Installation) Apply(ctx context.Context) error {
+// Apply installs, and tells done of each step. When one fails, the files are put
+// back as they were and the commands run for them; of what sysctl has set,
+// only what the former file says is set again.
+func (in *Installation) Apply(ctx context.Context, done func(step string)) error {
+	if len(in.Steps()) == 0 {
+		return nil
+	}
 	root, err := os.OpenRoot(in.dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	if err := root.MkdirAll(stateDir, 0o700); err != nil {
+	if err := root.MkdirAll(in.state, 0o700); err != nil {
 		return err
 	}
-	installed, err := readList(root, path.Join(stateDir, "installed"))
+	own, err := root.OpenRoot(in.state)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	release, err := lock(own)
+	if err != nil {
+		return err
+	}
+	defer release()
+	installed, err := readList(own, "installed")
 	if err != nil {
 		return err
 	}
@@ -142,27 +223,22 @@ func (in *Installation) Apply(ctx context.Context) error {
 	for i, f := range in.tree {
 		now[i] = f.Path
 	}
-	if err := errors.Join(
-		writeList(root, path.Join(stateDir, "pending"), nil),
-		writeList(root, path.Join(stateDir, "installed"), append(installed, now...)),
-	); err != nil {
+	// What to undo, remove or run after a crash is known before it happens.
+	if err := errors.Join(writeList(own, "pending", nil), writeList(own, "installed", append(installed, now...))); err != nil {
 		return err
 	}
-	undo, err := in.copy(root)
+	undo, err := in.copy(root, done)
 	if err == nil {
-		err = run(ctx, in.Commands)
+		err = run(ctx, in.Commands, done)
 	}
 	if err != nil {
-		return errors.Join(err, undo(), run(context.WithoutCancel(ctx), in.Commands))
+		return errors.Join(err, undo(), in.rerun(context.WithoutCancel(ctx), root))
 	}
-	return errors.Join(
-		writeList(root, path.Join(stateDir, "installed"), now),
-		root.Remove(path.Join(stateDir, "pending")),
-	)
+	return errors.Join(writeList(own, "installed", now), own.Remove("pending"))
 }
 
 // copy carries out the file steps and returns what reverses those it has done.
-func (in *Installation) copy(root *os.Root) (undo func() error, err error) {
+func (in *Installation) copy(root *os.Root, done func(string)) (undo func() error, err error) {
 	var undos []func() error
 	undo = func() error {
 		var errs []error
@@ -190,8 +266,26 @@ func (in *Installation) copy(root *os.Root) (undo func() error, err error) {
 		if err != nil {
 			return undo, err
 		}
+		done(s.String())
 	}
 	return undo, nil
+}
+
+// rerun makes the running server obey the files that are there again.
+func (in *Installation) rerun(ctx context.Context, root *os.Root) error {
+	var errs []error
+	for _, c := range in.Commands {
+		if _, err := root.Stat(c.file); err != nil {
+			c.Args = c.undo
+		}
+		if len(c.Args) == 0 {
+			continue
+		}
+		if err := run(ctx, []Command{c}, func(string) {}); err != nil {
+			errs = append(errs, fmt.Errorf("undo: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // replaceFile puts a file in its place, whole and on the disk.
@@ -234,33 +328,18 @@ func writeList(root *os.Root, name string, lines []string) error {
 	return replaceFile(root, File{name, 0o600, strings.Join(append(lines, ""), "\n")})
 }
 
-func run(ctx context.Context, commands [][]string) error {
+// run runs commands until one fails.
+func run(ctx context.Context, commands []Command, done func(string)) error {
 	for _, c := range commands {
-		if output, err := exec.CommandContext(ctx, c[0], c[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", strings.Join(c, " "), err, output)
+		if output, err := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", c, err, output)
 		}
+		done(c.String())
 	}
 	return nil
 }
 
-// Device returns the st_dev of a path below destdir.
+// Device returns what tells the file system of a path below destdir.
 func Device(destdir string) func(string) (uint64, error) {
-	return func(name string) (uint64, error) { return device(filepath.Join(destdir, name)) }
-}
-
-// Installation returns what installs on the server whose root is destdir what a
-// write has put into dir, which must be what the rack says.
-func (r *Rack) Installation(dir, destdir string) (*Installation, error) {
-	tree, err := r.Tree()
-	if err != nil {
-		return nil, err
-	}
-	steps, err := tree.Diff(dir)
-	if err != nil {
-		return nil, err
-	}
-	if len(steps) > 0 {
-		return nil, fmt.Errorf("%s is not what the rack says (%d files differ, %s first): run pirack write -o %s", dir, len(steps), steps[0].File.Path, dir)
-	}
-	return tree.Install(destdir)
+	return func(name string) (uint64, error) { return rootfs.Device(filepath.Join(destdir, name)) }
 }

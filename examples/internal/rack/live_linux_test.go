@@ -9,10 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/berryrack/berryrack/internal/lab"
-	"github.com/berryrack/berryrack/nfsroot"
 )
 
 // mine gives the test its own copy of a directory of the machine, or an empty one.
@@ -55,7 +53,7 @@ func TestInstallOnAServer(t *testing.T) {
 	}
 	in := install(t, r, "")
 	require.Len(t, in.Commands, 3)
-	require.NoError(t, in.Apply(t.Context()))
+	require.NoError(t, in.Apply(t.Context(), silent))
 
 	require.Contains(t, lab.Run(t, "nft", "list", "tables"), "berryrack")
 	require.Equal(t, "1\n", lab.Run(t, "cat", "/proc/sys/net/ipv4/conf/eth0.10/rp_filter"))
@@ -66,7 +64,7 @@ func TestInstallOnAServer(t *testing.T) {
 	lab.Run(t, "ifup", "--no-act", "-i", "/etc/network/interfaces.d/berryrack", "-a")
 
 	require.Empty(t, install(t, r, "").Steps(), "the second time nothing")
-	problems, err := r.Check("")
+	problems, err := r.Check(t.Context(), "", stateDir)
 	require.NoError(t, err)
 	for _, p := range problems {
 		require.NotContains(t, p, "/mnt", "all roots have a file system of their own")
@@ -80,35 +78,9 @@ func TestInstallOnAServer(t *testing.T) {
 			in.Files = []Step{{"changed", in.tree[i], "/"}}
 		}
 	}
-	require.ErrorContains(t, in.Apply(t.Context()), "nft -f")
+	require.ErrorContains(t, in.Apply(t.Context(), silent), "nft -f")
 	require.Contains(t, lab.Run(t, "nft", "list", "table", "inet", "berryrack"), "10.46.189.30")
 	require.NotContains(t, lab.Run(t, "cat", "/etc/nftables.d/berryrack.nft"), "rubbish")
-}
-
-// Subvolumes of one btrfs have an st_dev each, but a handle reaches them all.
-func TestSubvolumesShareAFilesystem(t *testing.T) {
-	lab.Need(t, "root", "mkfs.btrfs", "btrfs")
-	if !lab.Isolated(t) {
-		return
-	}
-	dir := t.TempDir()
-	var exports []nfsroot.Export
-	for _, name := range []string{"one", "two"} {
-		image, mounted := filepath.Join(dir, name+".img"), filepath.Join(dir, name)
-		lab.Run(t, "truncate", "-s", "128M", image)
-		lab.Run(t, "mkfs.btrfs", "-q", image)
-		require.NoError(t, os.Mkdir(mounted, 0o755))
-		lab.Run(t, "mount", "-o", "loop", image, mounted)
-		t.Cleanup(func() { require.NoError(t, unix.Unmount(mounted, 0)) })
-		exports = append(exports, nfsroot.Export{Path: mounted})
-	}
-	require.NoError(t, nfsroot.CheckFilesystems(exports, Device("")))
-
-	for _, name := range []string{"a", "b"} {
-		lab.Run(t, "btrfs", "subvolume", "create", filepath.Join(dir, "one", name))
-		exports = append(exports, nfsroot.Export{Path: filepath.Join(dir, "one", name)})
-	}
-	require.ErrorContains(t, nfsroot.CheckFilesystems(exports[2:], Device("")), "on one filesystem")
 }
 
 // The command line boots: a kernel that is given the line that pirack wrote

@@ -102,29 +102,22 @@ func (r *Rack) Warnings(device func(string) (uint64, error)) []string {
 			}
 		}
 	}
-	warnings := r.filesystems(device)
+	warnings := r.rootWarnings(device)
 	for _, k := range order {
 		warnings = append(warnings, names(pis[k])+": "+first[k])
 	}
 	return warnings
 }
 
-// filesystems warns of roots that share a file system or, on a machine that has
-// no root of the rack, that they must not.
-func (r *Rack) filesystems(device func(string) (uint64, error)) []string {
-	var here []nfsroot.Export
+// rootWarnings are those of [Rack.Check] about filesystems or, on a machine that
+// has no root of the rack, that they matter.
+func (r *Rack) rootWarnings(device func(string) (uint64, error)) []string {
 	for _, pi := range r.Pis {
 		if _, err := device(pi.Export.Path); !errors.Is(err, fs.ErrNotExist) {
-			here = append(here, pi.Export)
+			return r.filesystems(device)
 		}
 	}
-	if len(here) == 0 {
-		return []string{"each export wants a filesystem of its own, or a Pi's root can forge handles to the other Pis' files: see that `pirack check` on the fileserver agrees"}
-	}
-	if err := nfsroot.CheckFilesystems(here, device); err != nil {
-		return strings.Split(err.Error(), "\n")
-	}
-	return nil
+	return []string{"each export wants a filesystem of its own, or a Pi's root can forge handles to the other Pis' files: see that `pirack check` on the fileserver agrees"}
 }
 
 // names lists a few names, and how many more there are.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,14 +91,46 @@ func (p *parser) defaults() {
 	if c.Gateway != "none" && c.Gateway != "server" {
 		p.doc.Problem("gateway", "want server or none, not %q", c.Gateway)
 	}
-	if c.Server.Interface == "" {
-		p.doc.Problem("server.interface", "missing: the fileserver's interface that leads to the switch")
+	if len(c.Pis) == 0 {
+		p.doc.Problem("pis", "missing: the Pis of the rack")
 	}
-	if _, err := expand(c.Export, map[string]string{"client": "", "name": "", "slot": ""}); err != nil {
+	if path, err := expand(c.Export, map[string]string{"client": "10.0.0.2", "name": "pi", "slot": "0"}); err != nil {
 		p.doc.Problem("export", "%v", err)
+		c.Export = "" // reported
+	} else if !strings.HasPrefix(path, "/") || filepath.Clean(path) != path {
+		p.doc.Problem("export", "want an absolute path without //, /. or / at its end, not %q", c.Export)
 		c.Export = ""
 	}
+	p.interfaces()
 	p.lines()
+}
+
+// interfaces checks the names that the interfaces will have.
+func (p *parser) interfaces() {
+	c := &p.config
+	if c.Server.Interface == "" {
+		p.doc.Problem("server.interface", "missing: the fileserver's interface that leads to the switch")
+	} else if _, err := p.serverInterface(Pi{Name: "pi", VLAN: vlan.MaxID}); err != nil {
+		p.doc.Problem("server.interface", "%v (vlan_name: \"v{vlan}\" beside it names them otherwise)", err)
+		c.Server.VLANName = "v{vlan}"
+	}
+	if err := (vlan.Interface{Parent: c.Device, ID: vlan.MaxID}).Check(); err != nil {
+		p.doc.Problem("device", "%v", err)
+		c.Device = "eth0"
+	}
+}
+
+// serverInterface returns the fileserver's interface in the private VLAN of a Pi.
+func (p *parser) serverInterface(pi Pi) (vlan.Interface, error) {
+	name, err := expand(p.config.Server.VLANName, map[string]string{"vlan": pi.VLAN.String(), "name": pi.Name, "slot": strconv.Itoa(pi.Slot)})
+	if err != nil {
+		return vlan.Interface{}, err
+	}
+	i := vlan.Interface{Parent: p.config.Server.Interface, ID: pi.VLAN, Name: name}
+	if pi.Link.Server.IsValid() {
+		i.Addresses = []netip.Prefix{netip.PrefixFrom(pi.Link.Server, pi.Link.Network.Bits())}
+	}
+	return i, i.Check()
 }
 
 // lines reads what stands around the generated part of each command line.
@@ -135,6 +168,9 @@ func (p *parser) numbering() {
 	}
 }
 
+// dialects are those that a switch's configuration can be written in; "" is none.
+var dialects = []string{"", "ios", "junos", "linux"}
+
 func (p *parser) switches() {
 	seen := map[string]bool{}
 	for i, s := range p.config.Switches {
@@ -146,11 +182,19 @@ func (p *parser) switches() {
 			p.doc.Problem(at+".name", "a second switch %q", s.Name)
 		}
 		seen[s.Name] = true
+		if !slices.Contains(dialects, s.Dialect) {
+			p.doc.Problem(at+".dialect", "want one of %s, not %q", strings.Join(dialects[1:], ", "), s.Dialect)
+		}
 		if _, err := expand(s.Port, map[string]string{"port": "1"}); err != nil {
 			p.doc.Problem(at+".port", "%v", err)
 		}
-		if _, err := expand(s.PoE, map[string]string{"port": "1"}); err != nil {
-			p.doc.Problem(at+".poe", "%v", err)
+		if s.PoE != "" {
+			if _, err := s.port(1); err != nil {
+				p.doc.Problem(at+".poe", "%v", err)
+			}
+		}
+		if s.SNMP != nil && s.SNMP.Version != 0 && s.SNMP.Version != 2 && s.SNMP.Version != 3 {
+			p.doc.Problem(at+".snmp.version", "want 3, or 2 for v2c, not %d", s.SNMP.Version)
 		}
 	}
 	server := &p.config.Server
@@ -187,6 +231,9 @@ func (p *parser) public() {
 	if err != nil {
 		p.doc.Problem("public.address", "%v", err)
 		return
+	}
+	if other, err := publicAddress(c.Address, 1); len(p.config.Pis) > 1 && err == nil && other == addr {
+		p.doc.Problem("public.address", "all Pis would have %v: put {n} into it", addr)
 	}
 	prefix, err := addr.Prefix(c.PrefixLength)
 	if err != nil || c.PrefixLength == 0 {
@@ -234,6 +281,10 @@ func (p *parser) pi(i int) {
 	if p.rack.Pool.Slots() == 0 {
 		return // the pool's own error says all
 	}
+	if !p.doc.Given(at("slot")) {
+		p.doc.Problem(at("slot"), "missing: a number that stays this Pi's, from 0")
+		return
+	}
 	if pi.Link, err = p.rack.Pool.Link(c.Slot); err != nil {
 		p.doc.Problem(at("slot"), "%v", err)
 		return
@@ -244,6 +295,9 @@ func (p *parser) pi(i int) {
 	if pi.VLAN, err = p.numbers.ID(c.Slot); err != nil {
 		p.doc.Problem(at("slot"), "%v", err)
 		return
+	}
+	if _, err := p.serverInterface(pi); err != nil && p.config.Server.Interface != "" {
+		p.doc.Problem("server.vlan_name", "%v", err)
 	}
 	p.boot(&pi)
 	p.host(&pi, at)
@@ -299,6 +353,9 @@ func (p *parser) host(pi *Pi, at func(string) string) {
 	if c.Gateway.IsValid() {
 		public.Gateways = []netip.Addr{c.Gateway}
 	}
+	if err := public.Check(); err != nil && public.ID.Check() == nil && pi.Public.IsValid() {
+		p.doc.Problem(at("slot"), "its public interface: %v", err)
+	}
 	pi.Host.Interfaces = []vlan.Interface{public}
 }
 
@@ -339,9 +396,14 @@ func (p *parser) unique() {
 			once(at("serial"), "serial "+serial.String(), c.Name)
 		}
 	}
+	slots, shared := map[int]bool{}, map[int]bool{} // a slot twice has been reported
+	for _, pi := range p.rack.Pis {
+		shared[pi.Slot] = slots[pi.Slot]
+		slots[pi.Slot] = true
+	}
 	exports := map[string]string{}
 	for _, pi := range p.rack.Pis {
-		if other, taken := exports[pi.Export.Path]; taken && pi.Export.Path != "" {
+		if other, taken := exports[pi.Export.Path]; taken && pi.Export.Path != "" && !shared[pi.Slot] {
 			p.doc.Problem("export", "%s would be the root of both %s and %s: name {client}, {name} or {slot} in it", pi.Export.Path, other, pi.Name)
 		}
 		exports[pi.Export.Path] = pi.Name
@@ -381,10 +443,8 @@ func (p *parser) plan() {
 	}
 	for _, pi := range p.rack.Pis {
 		plan.Hosts = append(plan.Hosts, pi.Host)
-		plan.Server.Interfaces = append(plan.Server.Interfaces, vlan.Interface{
-			Parent: c.Server.Interface, ID: pi.VLAN,
-			Addresses: []netip.Prefix{netip.PrefixFrom(pi.Link.Server, pi.Link.Network.Bits())},
-		})
+		private, _ := p.serverInterface(pi) // checked
+		plan.Server.Interfaces = append(plan.Server.Interfaces, private)
 		port := vlan.Port{Number: pi.Port, Description: pi.Name, PVID: pi.VLAN, Untagged: []vlan.ID{pi.VLAN}}
 		if plan.Public != 0 {
 			port.Tagged = []vlan.ID{plan.Public}

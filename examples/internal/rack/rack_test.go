@@ -98,6 +98,13 @@ func TestParseReportsEachProblemWithItsLine(t *testing.T) {
 		"public VLAN reserved":  {"vlan: 131", "vlan: 1002", "vlan: 1002", "public.vlan"},
 		"public address":        {"1000:{n}::2", "1000:{m}::2", "{m}", "only {n}"},
 		"no number for a slot":  {"slot: 4,", "slot: four,", "slot: four", "whole number"},
+		"long interface":        {"interface: eth0", "interface: enx001122334455", "interface: enx", "vlan_name"},
+		"blank in device":       {"device: eth0", "device: \"eth 0\"", "device: ", "letters, digits"},
+		"no {n}":                {"1000:{n}::2", "1000:1::2", "address: ", "put {n} into it"},
+		"slash at the end":      {"{client}", "{client}/", "export:", "absolute path"},
+		"no slot":               {"slot: 4, ", "", "name: pi5", "missing: a number that stays"},
+		"no Pis":                {"\npis:", "\npis: []\nsites:", "pis: []", "missing: the Pis"},
+		"unknown dialect":       {"server:", "switches: [{name: a, dialect: eos, port: \"{port}\"}]\nserver:", "dialect: eos", "ios, junos, linux"},
 		"negative slot":         {"slot: 4,", "slot: -4,", "slot: -4", "slot"},
 		"line break in cmdline": {"before: dwc", "before: \"a\\nb\" #", "before:", "one line"},
 	} {
@@ -186,6 +193,25 @@ func TestTwoSwitches(t *testing.T) {
 
 	_, err = Parse("two.yaml", []byte(strings.Replace(two, "switch: b, slot: 7, switch_port: 2", "switch: b, slot: 7, switch_port: 1", 1)))
 	require.ErrorContains(t, err, "port 1 of b is a trunk's already")
+}
+
+func TestNamedInterfaces(t *testing.T) {
+	r, err := Parse("x", []byte(strings.Replace(string(Story), "{interface: eth0,", "{interface: enx001122334455, vlan_name: \"pi{vlan}\",", 1)))
+	require.NoError(t, err)
+	tree, err := r.Tree()
+	require.NoError(t, err)
+	require.Contains(t, file(t, tree, "server/interfaces.d/berryrack"), "ip link add link enx001122334455 name pi10 type vlan")
+	require.Contains(t, file(t, tree, "server/nftables.d/berryrack.nft"), `"pi17" . 10.46.189.30`)
+}
+
+func TestMunin(t *testing.T) {
+	r, err := Parse("x", []byte(string(Story)+"munin: {masters: [\"2001:db8::1\"]}\n"))
+	require.NoError(t, err)
+	tree, err := r.Tree()
+	require.NoError(t, err)
+	require.Contains(t, file(t, tree, "munin/berryrack.conf"), "[rack;pi1]\n    address [2a00:1098:0:84:1000:1:0:2]\n")
+	require.Contains(t, file(t, tree, "pis/pi8/munin-node.conf"), "host_name pi8\n")
+	require.Contains(t, file(t, tree, "pis/pi8/munin-node.conf"), `allow ^2001:db8::1$`)
 }
 
 func TestWarnings(t *testing.T) {

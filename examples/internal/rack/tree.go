@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 
+	"github.com/berryrack/berryrack/munin"
+	"github.com/berryrack/berryrack/munin/node"
 	"github.com/berryrack/berryrack/nfsroot"
 	"github.com/berryrack/berryrack/vlan"
 )
@@ -47,7 +49,7 @@ func (r *Rack) Tree() (Tree, error) {
 	for _, pi := range r.Pis {
 		errs = append(errs, r.piFiles(&t, pi))
 	}
-	errs = append(errs, r.serverFiles(&t))
+	errs = append(errs, r.serverFiles(&t), r.muninFiles(&t))
 	return t, errors.Join(errs...)
 }
 
@@ -88,6 +90,34 @@ func (r *Rack) resolvConf() string {
 		fmt.Fprintf(&b, "nameserver %v\n", addr)
 	}
 	return b.String()
+}
+
+// muninGroup is what the Pis are called together in munin.
+const muninGroup = "rack"
+
+// muninFiles adds the fragment for the master and each Pi's munin-node.conf. An
+// IPv4 address of a private network is of no use to a master elsewhere, and a
+// node without masters would let everybody in: without them there are no files.
+func (r *Rack) muninFiles(t *Tree) error {
+	masters := r.Config.Munin.Masters
+	if len(masters) == 0 || r.Config.Public == nil {
+		return nil
+	}
+	var m munin.Master
+	for _, pi := range r.Pis {
+		m.Hosts = append(m.Hosts, munin.Host{Group: muninGroup, Name: pi.Name, Address: munin.IPAddress(pi.Public.Addr())})
+		conf, err := node.Conf{Masters: masters, HostName: pi.Name}.AppendText(nil)
+		if err != nil {
+			return err
+		}
+		t.add(path.Join("pis", pi.Name, "munin-node.conf"), string(conf))
+	}
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	fragment, err := m.AppendText(nil)
+	t.add("munin/berryrack.conf", string(fragment))
+	return err
 }
 
 func (r *Rack) serverFiles(t *Tree) error {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // manifestName lists, a path a line, what an earlier write made: only that is ever removed.
@@ -74,14 +76,31 @@ func (t Tree) steps(dir string, read func(string) (string, fs.FileMode, error), 
 		if wanted[name] {
 			continue
 		}
-		if _, _, err := read(name); !errors.Is(err, fs.ErrNotExist) {
+		// What is no file any more is not what was made.
+		if _, _, err := read(name); err == nil {
 			steps = append(steps, Step{"removed", File{Path: name}, dir})
 		}
 	}
 	return steps, errors.Join(errs...)
 }
 
+// readFile reads a file that no link leads to. What has a file where the name
+// has a directory is not there.
 func readFile(root *os.Root, name string) (string, fs.FileMode, error) {
+	for i := range len(name) {
+		if name[i] != '/' {
+			continue
+		}
+		info, err := root.Lstat(name[:i])
+		switch {
+		case err != nil:
+			return "", 0, err
+		case info.Mode()&fs.ModeSymlink != 0:
+			return "", 0, fmt.Errorf("%s is a symbolic link: put a directory in its place", filepath.Join(root.Name(), name[:i]))
+		case !info.IsDir():
+			return "", 0, fs.ErrNotExist
+		}
+	}
 	info, err := root.Lstat(name)
 	if err != nil {
 		return "", 0, err
@@ -128,6 +147,11 @@ func (t Tree) Write(ctx context.Context, dir string, steps []Step) error {
 		return err
 	}
 	defer root.Close()
+	release, err := lock(root)
+	if err != nil {
+		return err
+	}
+	defer release()
 	// Until the last step is done, what was there and what will be are both ours.
 	before, err := readList(root, manifestName)
 	if err != nil {
@@ -249,10 +273,23 @@ func (w *writer) manifest(names []string) error {
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	file := File{manifestName, 0o644, strings.Join(names, "\n") + "\n"}
 	staged := path.Join(stagingName, "manifest")
-	if err := writeFile(w.root, staged, file); err != nil {
+	if err := errors.Join(writeFile(w.root, staged, file), syncFile(w.root, staged)); err != nil {
 		return err
 	}
 	return w.root.Rename(staged, manifestName)
+}
+
+// lock keeps two writes of one directory apart.
+func lock(root *os.Root) (release func() error, err error) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		dir.Close()
+		return nil, fmt.Errorf("%s: another run is at work there: %w", root.Name(), err)
+	}
+	return dir.Close, nil
 }
 
 // sync puts on the disk all that was done so far: one call, however many files.

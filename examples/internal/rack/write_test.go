@@ -113,6 +113,40 @@ func TestWriteIsCancelled(t *testing.T) {
 	require.Empty(t, contents(t, dir))
 }
 
+func TestRemovalFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	two := Tree{{"pis/pi1/a", 0o644, "1"}, {"pis/pi2/a", 0o644, "2"}}
+	write(t, two, dir)
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "pis/pi2")))
+	require.NoError(t, os.Symlink("pi1", filepath.Join(dir, "pis/pi2")))
+	_, err := two.Diff(dir)
+	require.ErrorContains(t, err, "pis/pi2 is a symbolic link")
+	write(t, two[:1], dir)
+	require.FileExists(t, filepath.Join(dir, "pis/pi1/a"))
+
+	// What stands in the way of a removal is not what was made: it is let alone.
+	write(t, Tree{two[0], {"pis/pi3/a", 0o644, "3"}}, dir)
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "pis/pi3")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pis/pi3"), []byte("mine"), 0o644))
+	write(t, two[:1], dir)
+	require.FileExists(t, filepath.Join(dir, "pis/pi3"))
+}
+
+func TestOneWriteAtATime(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	release, err := lock(root)
+	require.NoError(t, err)
+	tree := Tree{{"a", 0o644, "a"}}
+	steps, err := tree.Diff(dir)
+	require.NoError(t, err)
+	require.ErrorContains(t, tree.Write(t.Context(), dir, steps), "another run is at work there")
+	require.NoError(t, release())
+	require.NoError(t, tree.Write(t.Context(), dir, steps))
+}
+
 // killVar makes TestKilledWrite write a rack, again and again, to be killed.
 const killVar = "BERRYRACK_TEST_WRITE"
 

@@ -102,6 +102,9 @@ func (d *Document) Read(path string) bool {
 	return !d.unread[path]
 }
 
+// Given reports whether the file has something at path.
+func (d *Document) Given(path string) bool { return d.at[path] != nil }
+
 // holder returns the path of what holds the value at path.
 func holder(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 

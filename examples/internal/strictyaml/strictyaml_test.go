@@ -92,6 +92,8 @@ func TestRead(t *testing.T) {
 	require.False(t, d.Read("ports.pi1.port"))
 	require.True(t, d.Read("names[0]"))
 	require.True(t, d.Read("vlan"))
+	require.True(t, d.Given("names[0]"))
+	require.False(t, d.Given("vlan"))
 }
 
 func TestProblem(t *testing.T) {

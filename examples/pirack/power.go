@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/berryrack/berryrack/examples/internal/cli"
+	"github.com/berryrack/berryrack/examples/internal/daemon"
+	"github.com/berryrack/berryrack/examples/internal/rack"
+)
+
+// state is where journals are kept.
+type state struct {
+	State string `default:"/var/lib/berryrack/pirack" placeholder:"DIR" help:"Where it is kept what a crash must not forget (${default})."`
+}
+
+type cycleCmd struct {
+	source
+	state
+	dry
+	Pi string `arg:"" help:"The Pi to power cycle."`
+}
+
+func (c *cycleCmd) Run(ctx context.Context, std cli.Streams) error {
+	r, err := c.rack(std)
+	if err != nil {
+		return err
+	}
+	pis, err := r.Select([]string{c.Pi})
+	if err != nil {
+		return &cli.UsageError{Err: err}
+	}
+	power, err := r.Power(ctx, c.State, pis, daemon.Logger(std.Err))
+	if err != nil {
+		return err
+	}
+	defer power.Close()
+	if c.DryRun {
+		return c.plan(std.Out, power.Explain(pis[0]))
+	}
+	if err := power.Recover(ctx); err != nil {
+		return err
+	}
+	report, err := power.Cycle(ctx, pis[0])
+	if c.JSON {
+		return errors.Join(err, printJSON(std.Out, report))
+	}
+	fmt.Fprintln(std.Out, report)
+	return err
+}
+
+// power returns who switches the Pi, nil when rack.yaml does not say how.
+func (s state) power(ctx context.Context, std cli.Streams, r *rack.Rack, pi rack.Pi) (rack.Power, func() error, error) {
+	if !r.HasPower(pi) {
+		return nil, func() error { return nil }, nil
+	}
+	power, err := r.Power(ctx, s.State, []rack.Pi{pi}, daemon.Logger(std.Err))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := power.Recover(ctx); err != nil {
+		return nil, nil, errors.Join(err, power.Close())
+	}
+	return power, power.Close, nil
+}
+
+type rackStatusCmd struct {
+	source
+	DestDir string `name:"destdir" placeholder:"DIR" help:"Stands before every path of the server."`
+	JSON    bool   `name:"json" help:"Print one JSON document."`
+}
+
+func (c *rackStatusCmd) Run(ctx context.Context, std cli.Streams) error {
+	r, err := c.rack(std)
+	if err != nil {
+		return err
+	}
+	statuses := r.Status(ctx, c.DestDir)
+	if c.JSON {
+		return printJSON(std.Out, statuses)
+	}
+	return rack.WriteStatus(std.Out, statuses)
+}

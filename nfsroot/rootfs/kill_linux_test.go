@@ -1,0 +1,141 @@
+package rootfs
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/internal/lab"
+)
+
+// victimVar makes this test binary a process that is to be killed: what it
+// does, and the golden tree and the root that it does it to.
+const victimVar = "ROOTFS_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	what := os.Getenv(victimVar)
+	if what == "" {
+		os.Exit(m.Run())
+	}
+	if err := victim(what, os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func victim(what, golden, dir string) error {
+	root := Root{Dir: dir}
+	if what == "rebuild" {
+		return Rebuild(context.Background(), golden, root, Machine{}, nil)
+	}
+	plans, err := PlanSync(context.Background(), golden, []Root{root})
+	if err != nil {
+		return err
+	}
+	return Apply(context.Background(), plans, nil)
+}
+
+// twoTrees makes two golden trees with little in common but names, and a root
+// of the first one.
+func twoTrees(t *testing.T) (goldens [2]string, root Root) {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range goldens {
+		goldens[i] = filepath.Join(dir, fmt.Sprintf("golden%d", i))
+		require.NoError(t, os.Mkdir(goldens[i], 0o755))
+		oddTree(t, goldens[i])
+		for n := range 100 {
+			write(t, filepath.Join(goldens[i], fmt.Sprintf("lib/%d/file%d", n%10, n)), fmt.Sprint("of tree ", i, n))
+			if n%5 == i {
+				write(t, filepath.Join(goldens[i], fmt.Sprintf("only%d/%d", i, n)), "")
+			}
+		}
+		write(t, filepath.Join(goldens[i], "etc/hostname"), fmt.Sprint("tree ", i, "\n"))
+	}
+	root = Root{Dir: filepath.Join(dir, "root")}
+	require.NoError(t, Clone(t.Context(), goldens[0], []Root{root}, nil))
+	return goldens, root
+}
+
+// kill runs a victim, kills it after a time, and reports whether it was in time.
+func kill(t *testing.T, what, golden, dir string, after time.Duration) (killed bool) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self, golden, dir)
+	cmd.Env = append(os.Environ(), victimVar+"="+what)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	return cmd.Wait() != nil
+}
+
+// kills is how many moments are tried.
+const kills = 50
+
+// A kill at any moment of a rebuild leaves one whole root, at once.
+func TestKilledRebuild(t *testing.T) { testKilled(t, "rebuild") }
+
+// A kill at any moment of a sync leaves whole files at once, and a whole root,
+// the old or the new one, once what was begun is finished.
+func TestKilledSync(t *testing.T) { testKilled(t, "sync") }
+
+func testKilled(t *testing.T, what string) {
+	lab.Need(t, "root")
+	goldens, root := twoTrees(t)
+	trees := [2]map[string]string{fingerprint(t, goldens[0]), fingerprint(t, goldens[1])}
+	begin := time.Now()
+	require.False(t, kill(t, what, goldens[1], root.Dir, time.Minute))
+	whole := time.Since(begin)
+	is, rnd, count, outcomes := 1, rand.New(rand.NewPCG(1, 2)), 0, [2]int{}
+	for range kills {
+		to := 1 - is
+		if kill(t, what, goldens[to], root.Dir, time.Duration(rnd.Int64N(int64(whole)))) {
+			count++
+		}
+		before := fingerprint(t, root.Dir)
+		if what == "rebuild" {
+			require.Contains(t, trees[:], before, "one whole root, without help")
+		} else {
+			requireWholeFiles(t, trees, before)
+		}
+		require.NoError(t, Recover(t.Context(), root.Dir))
+		after := fingerprint(t, root.Dir)
+		require.Contains(t, trees[:], after)
+		if after["etc/hostname"] == trees[to]["etc/hostname"] {
+			is = to
+			outcomes[1]++
+		} else {
+			outcomes[0]++
+		}
+		require.NoDirExists(t, filepath.Join(sideOf(root), stageName))
+		require.NoFileExists(t, filepath.Join(sideOf(root), journalName))
+		require.NoError(t, DiscardOld(t.Context(), root.Dir))
+		require.NoError(t, EmptyTrash(t.Context(), root.Dir, time.Now().Add(time.Hour)))
+	}
+	t.Logf("%d of %d were killed; %d left the old root, %d the new one", count, kills, outcomes[0], outcomes[1])
+	require.NotZero(t, count)
+}
+
+// requireWholeFiles checks that every content is that of one of the trees.
+func requireWholeFiles(t *testing.T, trees [2]map[string]string, got map[string]string) {
+	t.Helper()
+	content := func(s string) string { return s[max(0, len(s)-64):] }
+	for p, entry := range got {
+		if !strings.HasPrefix(entry, "100") {
+			continue // no regular file
+		}
+		a, inA := trees[0][p]
+		b, inB := trees[1][p]
+		require.True(t, inA && content(a) == content(entry) || inB && content(b) == content(entry), "%q: %s", p, entry)
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package command
+
+import "os/exec"
+
+// killAll leaves it at killing the program itself.
+func killAll(*exec.Cmd) {}

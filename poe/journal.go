@@ -1,0 +1,230 @@
+package poe
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// maxJournal bounds the file that OpenJournal reads.
+const maxJournal = 1 << 20
+
+// Journal is the file in which stands, before a port's power is taken away,
+// that it must come on again, and when each port was last interrupted. It
+// holds one switch, and one process at a time holds it. Its methods are safe
+// for concurrent use.
+type Journal struct {
+	path string
+	lock io.Closer
+	step func(string) // tests stop here
+
+	mu    sync.Mutex
+	state journalState
+	held  map[PortID]bool // ports that somebody in this process is switching
+}
+
+type journalState struct {
+	Version int                  `json:"version"`
+	Dark    map[PortID]Intent    `json:"dark,omitempty"`
+	Cut     map[PortID]time.Time `json:"cut,omitempty"`
+}
+
+const journalVersion = 1
+
+// Intent is a port that must be switched on.
+type Intent struct {
+	Port  PortID    `json:"-"`
+	Mode  string    `json:"mode,omitempty"` // as [ModeKeeper] names it
+	Since time.Time `json:"since"`
+}
+
+// OpenJournal opens the journal in the file, and makes it when there is none;
+// its directory must exist. An error wraps [ErrBusy] while another process has
+// it open. Beside it a file with the suffix .lock stays.
+func OpenJournal(path string) (*Journal, error) {
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("poe: journal %s: %w", path, err)
+	}
+	j := &Journal{path: path, lock: lock, step: func(string) {}, held: map[PortID]bool{}}
+	if err := j.read(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+// Close lets another process open the journal. What is dark stays written.
+func (j *Journal) Close() error { return j.lock.Close() }
+
+// Dark returns the ports that must be switched on, in order.
+func (j *Journal) Dark() []Intent {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var dark []Intent
+	for _, id := range slices.SortedFunc(maps.Keys(j.state.Dark), PortID.Compare) {
+		intent := j.state.Dark[id]
+		intent.Port = id
+		dark = append(dark, intent)
+	}
+	return dark
+}
+
+// dark returns whether the port must be switched on, and how.
+func (j *Journal) dark(id PortID) (Intent, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	intent, ok := j.state.Dark[id]
+	return intent, ok
+}
+
+// LastCut returns when the port's power was last taken away, zero for never.
+func (j *Journal) LastCut(id PortID) time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.state.Cut[id]
+}
+
+// claim keeps everybody else in this process off the port until release.
+func (j *Journal) claim(id PortID) (release func(), err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.held[id] {
+		return nil, fmt.Errorf("poe: port %v: %w on it", id, ErrBusy)
+	}
+	j.held[id] = true
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.held, id)
+	}, nil
+}
+
+// begin writes that the port is about to go dark. mustReturn says whether it
+// must come on again.
+func (j *Journal) begin(id PortID, mode string, now time.Time, mustReturn bool) error {
+	return j.change(func(s *journalState) {
+		s.Cut[id] = now
+		delete(s.Dark, id)
+		if mustReturn {
+			s.Dark[id] = Intent{Mode: mode, Since: now}
+		}
+	})
+}
+
+// done writes that the port is on.
+func (j *Journal) done(id PortID) error {
+	if _, dark := j.dark(id); !dark {
+		return nil
+	}
+	return j.change(func(s *journalState) { delete(s.Dark, id) })
+}
+
+// change writes the changed state before it becomes the journal's.
+func (j *Journal) change(edit func(*journalState)) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	next := journalState{Version: journalVersion, Dark: maps.Clone(j.state.Dark), Cut: maps.Clone(j.state.Cut)}
+	edit(&next)
+	if err := j.write(next); err != nil {
+		return fmt.Errorf("poe: journal %s: %w", j.path, err)
+	}
+	j.state = next
+	return nil
+}
+
+func (j *Journal) read() error {
+	f, err := os.Open(j.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		j.state, _ = parseJournal(nil)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("poe: journal: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
+	if err == nil {
+		j.state, err = parseJournal(text)
+	}
+	if err != nil {
+		return fmt.Errorf("poe: journal %s: %w; switch on by hand what is off, then remove the file", j.path, err)
+	}
+	return nil
+}
+
+// parseJournal reads a journal's text. An empty one is a new journal.
+func parseJournal(text []byte) (journalState, error) {
+	s := journalState{Version: journalVersion}
+	if len(text) > maxJournal {
+		return s, fmt.Errorf("longer than %d bytes", maxJournal)
+	}
+	if len(text) > 0 {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&s); err != nil {
+			return s, err
+		}
+		if _, err := d.Token(); err != io.EOF {
+			return s, errors.New("text after its end")
+		}
+	}
+	if s.Version != journalVersion {
+		return s, fmt.Errorf("version %d, want %d", s.Version, journalVersion)
+	}
+	if s.Dark == nil {
+		s.Dark = map[PortID]Intent{}
+	}
+	if s.Cut == nil {
+		s.Cut = map[PortID]time.Time{}
+	}
+	for id := range s.Dark {
+		if !id.IsValid() {
+			return s, errors.New("a port without a number")
+		}
+	}
+	return s, nil
+}
+
+// write replaces the file: written beside its place, synced, renamed, and the
+// directory synced.
+func (j *Journal) write(s journalState) error {
+	text, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(j.path)
+	f, err := os.CreateTemp(dir, filepath.Base(j.path)+".tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	j.step("created")
+	_, errWrite := f.Write(append(text, '\n'))
+	if err := errors.Join(errWrite, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	j.step("written")
+	if err := os.Rename(f.Name(), j.path); err != nil {
+		return err
+	}
+	j.step("renamed")
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

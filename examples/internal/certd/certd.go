@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -138,7 +139,7 @@ func Get(ctx context.Context, o Order, std cli.Streams) error {
 	}
 	defer stop()
 	if err := m.Ensure(ctx, o.Names...); err != nil {
-		return err
+		return permitted(err)
 	}
 	fmt.Fprintln(std.Out, filepath.Join(o.Out, wanted.ID(), "current"))
 	return nil
@@ -263,7 +264,15 @@ func Act(ctx context.Context, o Options, std cli.Streams, do func(context.Contex
 	defer cancel(nil)
 	stop := s.respond(ctx, m, cancel)
 	defer stop()
-	return do(ctx, m)
+	return permitted(do(ctx, m))
+}
+
+// permitted adds what to do when files may not be written.
+func permitted(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; run this as root, or give it directories of its own with --state and --out", err)
+	}
+	return err
 }
 
 // Status prints that of all certificates.

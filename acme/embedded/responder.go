@@ -235,21 +235,30 @@ func header(name string, kind uint16, ttl uint32) dns.RR_Header {
 
 // ListenAndServe serves UDP and TCP at an address (empty: ":53") until ctx ends.
 func (r *Responder) ListenAndServe(ctx context.Context, address string) error {
-	address = cmp.Or(address, ":53")
-	var config net.ListenConfig
-	streams, err := config.Listen(ctx, "tcp", address)
+	packets, streams, err := Listen(ctx, address)
 	if err != nil {
-		return r.listenError(err)
-	}
-	packets, err := config.ListenPacket(ctx, "udp", streams.Addr().String())
-	if err != nil {
-		streams.Close()
-		return r.listenError(err)
+		return err
 	}
 	return r.Serve(ctx, packets, streams)
 }
 
-func (r *Responder) listenError(err error) error {
+// Listen opens the sockets that [Responder.Serve] wants, at an address (empty:
+// ":53"), so that a program can see whether it may before it goes on.
+func Listen(ctx context.Context, address string) (net.PacketConn, net.Listener, error) {
+	var config net.ListenConfig
+	streams, err := config.Listen(ctx, "tcp", cmp.Or(address, ":53"))
+	if err != nil {
+		return nil, nil, listenError(err)
+	}
+	packets, err := config.ListenPacket(ctx, "udp", streams.Addr().String())
+	if err != nil {
+		streams.Close()
+		return nil, nil, listenError(err)
+	}
+	return packets, streams, nil
+}
+
+func listenError(err error) error {
 	return fmt.Errorf("embedded: %w; port 53 needs root or CAP_NET_BIND_SERVICE, and no other DNS server at this address", err)
 }
 

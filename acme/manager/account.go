@@ -100,7 +100,7 @@ func (m *Manager) account(ctx context.Context) (*client, error) {
 		return c, m.unreachable(err)
 	}
 	if a.URL, err = m.register(c); err != nil {
-		return nil, fmt.Errorf("manager: account at %s: %w", m.ca(), err)
+		return nil, fmt.Errorf("account at %s: %w", m.ca(), err)
 	}
 	a.CA = m.ca()
 	return c, m.writeJSON(path, a)
@@ -110,7 +110,7 @@ func (m *Manager) unreachable(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("manager: certificate authority %s: %w", m.ca(), err)
+	return fmt.Errorf("certificate authority %s: %w", m.ca(), err)
 }
 
 func (m *Manager) register(c *client) (string, error) {
@@ -137,12 +137,12 @@ func (m *Manager) accountKey() (crypto.Signer, error) {
 	if err == nil {
 		key, err := parseKey(data)
 		if err != nil {
-			return nil, fmt.Errorf("manager: %s: %w; without it the account is lost: restore the file, or remove its directory for a new account", path, err)
+			return nil, fmt.Errorf("%s: %w; without it the account is lost: restore the file, or remove its directory for a new account", path, err)
 		}
 		return key, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("manager: %w", err)
+		return nil, fmt.Errorf("account key: %w", err)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -156,7 +156,7 @@ func (m *Manager) accountKey() (crypto.Signer, error) {
 		err = writeFile(path, data)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("manager: %w", err)
+		return nil, fmt.Errorf("account key: %w", err)
 	}
 	return key, nil
 }

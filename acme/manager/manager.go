@@ -186,7 +186,7 @@ func (m *Manager) Revoke(ctx context.Context, name string, reason uint) error {
 	}
 	client, err := m.account(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("manager: revoke %s: %w", name, err)
 	}
 	if err := client.revoke(current.leaf.Raw, reason); err != nil {
 		return fmt.Errorf("manager: revoke %s: %w", name, err)

@@ -10,7 +10,6 @@ import (
 
 	legolog "github.com/go-acme/lego/v4/log"
 
-	"github.com/berryrack/berryrack/acme/manager"
 	"github.com/berryrack/berryrack/examples/internal/certd"
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/daemon"
@@ -100,7 +99,7 @@ func (c *renewCmd) Run(ctx context.Context, std cli.Streams) error {
 		fmt.Fprintf(std.Out, "certd renew %s\n", c.Name)
 		return cli.ErrDifferent
 	}
-	return certd.Act(ctx, c.options(std), std, func(ctx context.Context, m *manager.Manager) error { return m.Renew(ctx, c.Name) })
+	return certd.Renew(ctx, c.options(std), c.Name, std)
 }
 
 type revokeCmd struct {
@@ -118,7 +117,5 @@ func (c *revokeCmd) Run(ctx context.Context, std cli.Streams) error {
 		fmt.Fprintf(std.Out, "certd revoke --reason %s %s\n", c.Reason, c.Name)
 		return cli.ErrDifferent
 	}
-	return certd.Act(ctx, c.options(std), std, func(ctx context.Context, m *manager.Manager) error {
-		return m.Revoke(ctx, c.Name, reasons[c.Reason])
-	})
+	return certd.Revoke(ctx, c.options(std), c.Name, reasons[c.Reason], std)
 }

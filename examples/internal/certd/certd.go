@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -88,22 +89,26 @@ func (a Account) client() (*http.Client, error) {
 
 // respond runs the embedded responder, if that is the provider, until stop is
 // called; failed hears when it cannot go on.
-func (s *site) respond(ctx context.Context, m *manager.Manager, failed func(error)) (stop func()) {
+func (s *site) respond(ctx context.Context, m *manager.Manager, failed func(error)) (stop func(), err error) {
 	if s.embedded == nil {
-		return func() {}
+		return func() {}, nil
 	}
 	e := s.embedded
 	responder := &embedded.Responder{Zones: e.zones(m.Certificates), Nameserver: e.Nameserver, Addresses: e.Addresses}
 	m.Solver.Provider = responder
+	packets, streams, err := embedded.Listen(ctx, e.Listen)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := responder.ListenAndServe(ctx, e.Listen); err != nil && ctx.Err() == nil {
+		if err := responder.Serve(ctx, packets, streams); err != nil && ctx.Err() == nil {
 			failed(err)
 		}
 	}()
-	return func() { cancel(); <-done }
+	return func() { cancel(); <-done }, nil
 }
 
 // Get ensures that there is a certificate for the names.
@@ -133,9 +138,9 @@ func Get(ctx context.Context, o Order, std cli.Streams) error {
 	if o.DryRun {
 		return s.rehearse(ctx, o, wanted, std)
 	}
-	m, stop, err := s.prepare(ctx, o, wanted)
+	m, stop, err := s.prepare(ctx, o, wanted, std.Err)
 	if err != nil {
-		return err
+		return permitted(err)
 	}
 	defer stop()
 	if err := m.Ensure(ctx, o.Names...); err != nil {
@@ -149,16 +154,16 @@ func Get(ctx context.Context, o Order, std cli.Streams) error {
 // that name.
 func (s *site) like(wanted manager.Certificate) manager.Certificate {
 	for _, c := range s.Certificates {
-		if configured := c.wanted(); configured.ID() == wanted.ID() {
-			configured.Names, configured.Profile = wanted.Names, cmp.Or(wanted.Profile, configured.Profile)
-			return configured
+		if like := c.wanted(); like.ID() == wanted.ID() {
+			like.Names, like.Profile = wanted.Names, cmp.Or(wanted.Profile, like.Profile)
+			return like
 		}
 	}
 	return wanted
 }
 
 // prepare makes the manager that get uses, and starts what it needs.
-func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate) (*manager.Manager, func(), error) {
+func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate, diagnostics io.Writer) (*manager.Manager, func(), error) {
 	m, err := s.manager(o.Options)
 	if err != nil {
 		return nil, nil, err
@@ -168,9 +173,8 @@ func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate)
 		m.Certificates[0].Profile = "default" // pebble would choose one at random
 	}
 	if !o.Simulate {
-		ctx, cancel := context.WithCancelCause(ctx)
-		stop := s.respond(ctx, m, cancel)
-		return m, func() { stop(); cancel(nil) }, nil
+		stop, err := s.respond(ctx, m, func(err error) { fmt.Fprintln(diagnostics, "certd:", err) })
+		return m, stop, err
 	}
 	sim, err := simulate(ctx, o.Names)
 	if err != nil {
@@ -212,7 +216,7 @@ func (s *site) rehearse(ctx context.Context, o Order, wanted manager.Certificate
 	for i := range s.Certificates {
 		s.Certificates[i].Reload = nil
 	}
-	m, stop, err := s.prepare(ctx, o, wanted)
+	m, stop, err := s.prepare(ctx, o, wanted, std.Err)
 	if err != nil {
 		return err
 	}
@@ -250,21 +254,41 @@ func (s *site) steps(o Order, wanted manager.Certificate) []string {
 	return steps
 }
 
-// Act does something with one certificate that there is: renews or revokes it.
-func Act(ctx context.Context, o Options, std cli.Streams, do func(context.Context, *manager.Manager) error) error {
+// Renew replaces a certificate. The embedded responder must not run elsewhere.
+func Renew(ctx context.Context, o Options, name string, std cli.Streams) error {
+	s, m, err := configured(o, std)
+	if err != nil {
+		return err
+	}
+	stop, err := s.respond(ctx, m, func(err error) { fmt.Fprintln(std.Err, "certd:", err) })
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; if that is certd run, stop it for the while: it renews by itself when it is time", err)
+	}
+	if err != nil {
+		return permitted(err)
+	}
+	defer stop()
+	return permitted(m.Renew(ctx, name))
+}
+
+// Revoke has the authority declare a certificate invalid, for a reason of RFC
+// 5280 section 5.3.1.
+func Revoke(ctx context.Context, o Options, name string, reason uint, std cli.Streams) error {
+	_, m, err := configured(o, std)
+	if err != nil {
+		return err
+	}
+	return permitted(m.Revoke(ctx, name, reason))
+}
+
+// configured reads the configuration and makes its manager.
+func configured(o Options, std cli.Streams) (*site, *manager.Manager, error) {
 	s, err := read(o.Config, std.Err)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	m, err := s.manager(o)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := s.respond(ctx, m, cancel)
-	defer stop()
-	return permitted(do(ctx, m))
+	return s, m, err
 }
 
 // permitted adds what to do when files may not be written.
@@ -277,11 +301,7 @@ func permitted(err error) error {
 
 // Status prints that of all certificates.
 func Status(o Options, asJSON bool, std cli.Streams) error {
-	s, err := read(o.Config, std.Err)
-	if err != nil {
-		return err
-	}
-	m, err := s.manager(o)
+	_, m, err := configured(o, std)
 	if err != nil {
 		return err
 	}
@@ -299,11 +319,7 @@ func Status(o Options, asJSON bool, std cli.Streams) error {
 
 // Due prints, as commands, what Run would do at once.
 func Due(o Options, std cli.Streams) error {
-	s, err := read(o.Config, std.Err)
-	if err != nil {
-		return err
-	}
-	m, err := s.manager(o)
+	_, m, err := configured(o, std)
 	if err != nil {
 		return err
 	}
@@ -313,8 +329,8 @@ func Due(o Options, std cli.Streams) error {
 	}
 	steps := 0
 	for _, st := range status {
-		configured := slices.ContainsFunc(m.Certificates, func(c manager.Certificate) bool { return c.ID() == st.Name })
-		if configured && (st.ReloadDue || !st.Renewal.After(time.Now())) {
+		wanted := slices.ContainsFunc(m.Certificates, func(c manager.Certificate) bool { return c.ID() == st.Name })
+		if wanted && (st.ReloadDue || !st.Renewal.After(time.Now())) {
 			fmt.Fprintf(std.Out, "certd renew %s    # %s\n", st.Name, st.Why)
 			steps++
 		}
@@ -394,7 +410,11 @@ func (k *keeper) run(ctx context.Context, ready func()) error {
 		k.current = m
 		k.mu.Unlock()
 		limited, cancel := context.WithCancelCause(ctx)
-		stop := s.respond(limited, m, cancel)
+		stop, err := s.respond(limited, m, cancel)
+		if err != nil {
+			cancel(nil)
+			return err
+		}
 		done := make(chan error, 1)
 		go func() { done <- m.Run(limited) }()
 		ready()

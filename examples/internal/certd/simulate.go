@@ -94,21 +94,15 @@ func (s *simulation) pool() *x509.CertPool {
 	return pool
 }
 
+// listenAttempts bounds the search for a port that is free for both.
+const listenAttempts = 20
+
 // listenLoopback returns UDP and TCP sockets with one port.
 func listenLoopback(ctx context.Context) (net.PacketConn, net.Listener, error) {
-	var config net.ListenConfig
-	for {
-		streams, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, nil, err
-		}
-		packets, err := config.ListenPacket(ctx, "udp", streams.Addr().String())
-		if err == nil {
-			return packets, streams, nil
-		}
-		streams.Close()
-		if ctx.Err() != nil {
-			return nil, nil, err
+	for attempt := 0; ; attempt++ {
+		packets, streams, err := embedded.Listen(ctx, "127.0.0.1:0")
+		if err == nil || attempt == listenAttempts {
+			return packets, streams, err
 		}
 	}
 }

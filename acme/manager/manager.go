@@ -182,7 +182,7 @@ func (m *Manager) Revoke(ctx context.Context, name string, reason uint) error {
 	defer unlock()
 	current, err := m.current(c)
 	if err != nil {
-		return fmt.Errorf("manager: revoke %s: %w", name, err)
+		return fmt.Errorf("manager: no certificate named %s to revoke: %w", name, err)
 	}
 	client, err := m.account(ctx)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 const (
 	maxRecords  = 10_000 // in all zones
-	maxSessions = 100    // TCP connections at once
+	maxConnections = 100    // TCP connections at once
 	negativeTTL = 1      // seconds: a record may be asked for before it is there
 	apexTTL     = 300    // seconds, of SOA and NS records
 	idleTimeout = 5 * time.Second
@@ -270,7 +270,7 @@ func (r *Responder) Serve(ctx context.Context, packets net.PacketConn, streams n
 	var wg sync.WaitGroup
 	for _, server := range []*dns.Server{
 		{PacketConn: packets, Handler: r},
-		{Listener: &limited{streams, make(chan struct{}, maxSessions)}, Handler: r, ReadTimeout: idleTimeout, WriteTimeout: idleTimeout,
+		{Listener: &limited{streams, make(chan struct{}, maxConnections)}, Handler: r, ReadTimeout: idleTimeout, WriteTimeout: idleTimeout,
 			IdleTimeout: func() time.Duration { return idleTimeout }},
 	} {
 		started := make(chan struct{})
@@ -312,19 +312,19 @@ func (l *limited) Accept() (net.Conn, error) {
 		}
 		select {
 		case l.slots <- struct{}{}:
-			return &session{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}, nil
+			return &connection{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}, nil
 		default:
 			conn.Close()
 		}
 	}
 }
 
-type session struct {
+type connection struct {
 	net.Conn
 	free func()
 }
 
-func (s *session) Close() error {
-	defer s.free()
-	return s.Conn.Close()
+func (c *connection) Close() error {
+	defer c.free()
+	return c.Conn.Close()
 }

@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	maxRecords  = 10_000 // in all zones
+	maxRecords     = 10_000 // in all zones
 	maxConnections = 100    // TCP connections at once
-	negativeTTL = 1      // seconds: a record may be asked for before it is there
-	apexTTL     = 300    // seconds, of SOA and NS records
-	idleTimeout = 5 * time.Second
-	udpSize     = 1232 // bytes of an answer by UDP, at most
+	negativeTTL    = 1      // seconds: a record may be asked for before it is there
+	apexTTL        = 300    // seconds, of SOA and NS records
+	idleTimeout    = 5 * time.Second
+	udpSize        = 1232 // bytes of an answer by UDP, at most
 )
 
 // ErrFull is returned when the responder has as many records as it will hold.

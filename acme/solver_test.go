@@ -153,6 +153,15 @@ func TestPlacesThatAreErrors(t *testing.T) {
 	require.ErrorIs(t, err, acme.ErrNoZone)
 }
 
+func TestTooManyServers(t *testing.T) {
+	w := newWorld(t)
+	for i := range 64 {
+		w.zone.Add(fmt.Sprintf("ns1.example.org. 60 IN A 203.0.113.%d", i+1))
+	}
+	_, err := w.place(t, "example.org")
+	require.ErrorContains(t, err, "more than 64 server addresses")
+}
+
 // A server that will not do is waited for, its reason told, and all is undone.
 func TestPropagationFailures(t *testing.T) {
 	second := netip.MustParseAddr("2001:db8::1")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,33 @@ func TestAnswers(t *testing.T) {
 	require.True(t, ask(t, "udp", server, "many."+zone, dns.TypeTXT).Truncated)
 	require.Error(t, r.AppendTXT(t.Context(), acme.Record{Name: "example.org.", Value: "v"}))
 	require.ErrorIs(t, r.DeleteTXT(t.Context(), acme.Record{Name: "example.org.", Value: "v"}), acme.ErrNoZone)
+}
+
+func TestLimits(t *testing.T) {
+	r := &embedded.Responder{Zones: []string{zone}}
+	server := serve(t, r)
+	t.Run("connections", func(t *testing.T) {
+		for range 100 {
+			conn, err := net.Dial("tcp", server)
+			require.NoError(t, err)
+			defer conn.Close()
+		}
+		conn, err := net.Dial("tcp", server)
+		require.NoError(t, err)
+		defer conn.Close()
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(4*time.Second))) // idle ones are closed after five
+		_, err = conn.Read(make([]byte, 1))
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the next one is closed at once")
+	})
+	t.Run("records", func(t *testing.T) {
+		for i := range 10_000 {
+			require.NoError(t, r.AppendTXT(t.Context(), acme.Record{Name: fmt.Sprint("n", i, ".", zone), Value: "v"}))
+		}
+		require.ErrorIs(t, r.AppendTXT(t.Context(), acme.Record{Name: "more." + zone, Value: "v"}), embedded.ErrFull)
+		require.NoError(t, r.DeleteTXT(t.Context(), acme.Record{Name: "n1." + zone, Value: "v"}))
+		require.NoError(t, r.AppendTXT(t.Context(), acme.Record{Name: "more." + zone, Value: "v"}))
+	})
+	require.Error(t, r.AppendTXT(t.Context(), acme.Record{Name: "x." + zone, Value: strings.Repeat("v", 256)}))
 }
 
 // The checker of the solver finds the delegated zone, and sees the record there.

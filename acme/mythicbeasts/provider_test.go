@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -127,6 +128,16 @@ func TestErrors(t *testing.T) {
 	require.ErrorIs(t, with(key).AppendTXT(t.Context(), record), acme.ErrRateLimited)
 	server.Close()
 	require.Error(t, with(key).AppendTXT(t.Context(), record))
+}
+
+func TestReplyTooLong(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 1<<20+1)) }))
+	defer server.Close()
+	p := &mythicbeasts.Provider{Credentials: []mythicbeasts.Credential{key}, Endpoint: server.URL}
+	_, err := p.Zones(t.Context())
+	require.ErrorContains(t, err, "more than 1048576 bytes")
+	_, err = mythicbeasts.ReadCredentials(strings.NewReader(strings.Repeat("\n", 10_001)))
+	require.ErrorContains(t, err, "more than 10000 lines")
 }
 
 func TestZones(t *testing.T) {

@@ -311,18 +311,22 @@ func (a *applier) setGroup(ops []op, group uint32) []error {
 }
 
 // checkStacked refuses to delete a link that others are on, of any kind, which
-// the kernel would delete with it. What an Apply that was killed has left in
-// the doomed group, and is to stay, it takes out of it.
+// the kernel would delete with it, and one that is not the link any more that
+// the steps mean. What an Apply that was killed has left in the doomed group,
+// and is to stay, it takes out of it.
 func (a *applier) checkStacked(ctx context.Context) error {
-	deleted := map[string]bool{}
+	deleted := map[string]op{} // and what they are, as what makes them again says
+	deletes := false
 	for _, step := range a.steps {
-		for _, op := range append([]op{step.do}, step.undo...) {
-			if op.verb == deleteLink {
-				deleted[op.device] = step.do.verb == deleteLink
-			}
+		deletes = deletes || step.do.verb == deleteLink
+		if step.do.verb == deleteLink {
+			deleted[step.do.device] = step.undo[0]
+		}
+		for _, op := range step.undo {
+			deletes = deletes || op.verb == deleteLink
 		}
 	}
-	if len(deleted) == 0 {
+	if !deletes {
 		return nil
 	}
 	devices, err := a.devices(ctx, "")
@@ -336,11 +340,16 @@ func (a *applier) checkStacked(ctx context.Context) error {
 	}
 	var problems []error
 	for _, d := range devices {
-		if d.group == doomed && !deleted[d.name] {
-			problems = append(problems, a.setGroup([]op{{device: d.name}}, 0)...)
-		}
-		if lower := names[d.lower]; deleted[lower] && !deleted[d.name] && !d.foreign {
+		is, goes := deleted[d.name]
+		lower := names[d.lower]
+		_, lowerGoes := deleted[lower]
+		switch {
+		case goes && (d.kind != "vlan" || d.foreign || lower != is.parent || d.vlan != is.vlan):
+			problems = append(problems, fmt.Errorf("%s is another link now", d.name))
+		case !goes && lowerGoes && !d.foreign:
 			problems = append(problems, fmt.Errorf("%s is on %s, and would be deleted with it", d.name, lower))
+		case !goes && d.group == doomed:
+			problems = append(problems, a.setGroup([]op{{device: d.name}}, 0)...)
 		}
 	}
 	a.index = nil

@@ -1,3 +1,5 @@
+//go:build linux
+
 package vlan_test
 
 import (
@@ -14,11 +16,6 @@ import (
 	"github.com/berryrack/berryrack/vlan"
 	"github.com/stretchr/testify/require"
 )
-
-// wanted is what the fileserver of a plan is to have.
-func wanted(plan vlan.Plan) vlan.Wanted {
-	return vlan.Wanted{Parents: []string{"eth0"}, Owned: plan.Private, Interfaces: plan.Server.Interfaces}
-}
 
 // guest runs the rest of a test in a guest that has eth0.
 func guest(t *testing.T) bool {
@@ -61,14 +58,6 @@ func apply(t *testing.T, want vlan.Wanted) []vlan.Step {
 	require.NoError(t, vlan.Namespace{}.Apply(t.Context(), changes.Steps))
 	require.Empty(t, commands(diff(t, want).Steps))
 	return changes.Steps
-}
-
-func commands(steps []vlan.Step) []string {
-	var all []string
-	for _, step := range steps {
-		all = append(all, step.String())
-	}
-	return all
 }
 
 // ipLink is a link as `ip -j` says.

@@ -36,11 +36,11 @@ func Diff(want Wanted, have State) (Changes, error) {
 	for _, link := range have.Links {
 		d.byTag[parentTag{link.Parent, tag{link.Protocol, link.ID}}] = link
 	}
-	if err := errors.Join(d.problems()...); err != nil {
-		return Changes{}, err
-	}
 	for _, i := range want.Interfaces {
 		d.planned[i.IfName()] = true
+	}
+	if err := errors.Join(d.problems()...); err != nil {
+		return Changes{}, err
 	}
 	d.links()
 	return Changes{
@@ -102,7 +102,7 @@ func (d *differ) problems() []error {
 
 // parentProblem reports why the interface cannot be on its parent as that is.
 func (d *differ) parentProblem(i Interface) error {
-	if slices.ContainsFunc(d.want.Interfaces, func(other Interface) bool { return other.IfName() == i.Parent }) {
+	if d.planned[i.Parent] {
 		return nil // a VLAN on a VLAN that this makes
 	}
 	switch parent, ok := d.parents[i.Parent]; {
@@ -148,7 +148,7 @@ func (d *differ) links() {
 // replaced reports whether the link is wanted under another name.
 func (d *differ) replaced(link Link) bool {
 	return slices.ContainsFunc(d.want.Interfaces, func(i Interface) bool {
-		return i.Parent == link.Parent && i.ID == link.ID && i.Protocol == link.Protocol
+		return i.ID == link.ID && i.Protocol == link.Protocol && i.Parent == link.Parent
 	})
 }
 

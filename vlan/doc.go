@@ -19,8 +19,25 @@
 // bind each private VLAN to its one address. All of this is pure: no privileges,
 // no I/O.
 //
+// A running host is read, compared and changed in three steps, of which the
+// second is pure and can be printed:
+//
+//	have, err := vlan.Namespace{}.Current(ctx, "eth0")
+//	...
+//	changes, err := vlan.Diff(vlan.Wanted{
+//		Parents: []string{"eth0"}, Owned: private, Interfaces: server.Interfaces,
+//	}, have)
+//	...
+//	err = vlan.Namespace{}.Apply(ctx, changes.Steps)
+//
+// Apply takes back what it did when a step fails, and has nothing to do the
+// second time. A [Watcher] does this again whenever something else has changed
+// the kernel. Both need Linux, with strict checking of requests (4.20), and
+// CAP_NET_ADMIN; Current needs no privilege.
+//
 // Standards: IEEE 802.1Q (VLANs, PVID, tagged and untagged sets, 802.1ad service
-// tags), interfaces(5), systemd.netdev(5), systemd.network(5), nm-settings-keyfile(5).
+// tags), RFC 4862 section 5.4 (duplicate address detection), interfaces(5),
+// systemd.netdev(5), systemd.network(5), nm-settings-keyfile(5), rtnetlink(7).
 //
 // The package does not configure parents, bonds or bridges, keeps no state of
 // its own, and never touches a link that the plan does not own.

@@ -37,9 +37,10 @@ func Sysctl(interfaces []string) string {
 // which it replaces atomically, whether or not there is one. From each private
 // interface only its peer's address is let in (and the DHCP request of a
 // computer that has none yet, RFC 2131, section 4.1), and to no address of the
-// fileserver but the one there; nothing is forwarded from one private interface
-// to another. Sets are looked up, so that a thousand peers cost a packet no
-// more than one.
+// fileserver but the one there. From any other interface none of these
+// addresses is let in, neither as source nor as destination. Nothing is
+// forwarded from or to a private interface. Sets are looked up, so that a
+// thousand peers cost a packet no more than one.
 //
 // Debian's /etc/nftables.conf flushes the ruleset and includes nothing, so it
 // must be told to, on a line after the flush:
@@ -49,13 +50,16 @@ func Nftables(table string, peers []Peer) (string, error) {
 	if err := peerProblems(table, peers); err != nil {
 		return "", err
 	}
-	var names, computers, servers strings.Builder
+	var names, computers, servers, computerAddresses, serverAddresses strings.Builder
 	for _, peer := range peers {
 		fmt.Fprintf(&names, "\t\t\t%q,\n", peer.Interface)
 		fmt.Fprintf(&computers, "\t\t\t%q . %v,\n", peer.Interface, peer.Address)
 		fmt.Fprintf(&servers, "\t\t\t%q . %v,\n", peer.Interface, peer.Server)
+		fmt.Fprintf(&computerAddresses, "\t\t\t%v,\n", peer.Address)
+		fmt.Fprintf(&serverAddresses, "\t\t\t%v,\n", peer.Server)
 	}
-	return fmt.Sprintf(nftablesText, table, elements(&names), elements(&computers), elements(&servers)), nil
+	return fmt.Sprintf(nftablesText, table, elements(&names), elements(&computers), elements(&servers),
+		elements(&computerAddresses), elements(&serverAddresses)), nil
 }
 
 // elements returns what a set has; it may have nothing, but not say so.
@@ -77,18 +81,27 @@ table inet %[1]s {
 		type ifname
 %[2]s	}
 
-	# Who may be behind each.
+	# Who may be behind each, and which address of this host they may talk to.
 	set computers {
 		type ifname . ipv4_addr
 %[3]s	}
-
-	# Which address of this host each may talk to.
 	set servers {
 		type ifname . ipv4_addr
 %[4]s	}
 
+	# The same addresses wherever they turn up.
+	set computer_addresses {
+		type ipv4_addr
+%[5]s	}
+	set server_addresses {
+		type ipv4_addr
+%[6]s	}
+
 	chain prerouting {
 		type filter hook prerouting priority raw; policy accept;
+		iifname "lo" accept
+		iifname != @private ip saddr @computer_addresses counter drop
+		iifname != @private ip daddr @server_addresses counter drop
 		iifname != @private accept
 		ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept
 		iifname . ip saddr @computers accept
@@ -105,7 +118,8 @@ table inet %[1]s {
 
 	chain forward {
 		type filter hook forward priority filter; policy accept;
-		iifname @private oifname @private counter reject
+		iifname @private counter reject
+		oifname @private counter reject
 	}
 }
 `
@@ -115,7 +129,7 @@ func peerProblems(table string, peers []Peer) error {
 	if strings.Trim(table, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "" || table == "" {
 		problems = append(problems, fmt.Errorf("vlan: nftables table %q: want letters and '_'", table))
 	}
-	seen := map[string]bool{}
+	seen, addresses := map[string]bool{}, map[netip.Addr]bool{}
 	for _, peer := range peers {
 		if err := nameProblem(peer.Interface); err != nil {
 			problems = append(problems, fmt.Errorf("vlan: nftables: %w", err))
@@ -126,7 +140,10 @@ func peerProblems(table string, peers []Peer) error {
 		if !peer.Address.Is4() || !peer.Server.Is4() || peer.Address == peer.Server {
 			problems = append(problems, fmt.Errorf("vlan: nftables: %s: %v and %v are not two IPv4 addresses", peer.Interface, peer.Address, peer.Server))
 		}
-		seen[peer.Interface] = true
+		if addresses[peer.Address] || addresses[peer.Server] {
+			problems = append(problems, fmt.Errorf("vlan: nftables: %s: %v or %v is another peer's, too", peer.Interface, peer.Address, peer.Server))
+		}
+		seen[peer.Interface], addresses[peer.Address], addresses[peer.Server] = true, true, true
 	}
 	return errors.Join(problems...)
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package vlan_test
 
 import (
@@ -30,8 +32,10 @@ func TestNftablesProblems(t *testing.T) {
 		`vlan: nftables table "a b": want letters and '_'`,
 		`vlan: nftables: name "x\" }": want letters, digits, '.', '_' and '-'`,
 		`vlan: nftables: eth0.10: 10.46.189.2 and invalid IP are not two IPv4 addresses`,
+		`vlan: nftables: eth0.10: 10.46.189.2 or invalid IP is another peer's, too`,
 		`vlan: nftables: interface eth0.10 has two peers`,
 		`vlan: nftables: eth0.10: 2001:db8::1 and 10.46.189.1 are not two IPv4 addresses`,
+		`vlan: nftables: eth0.10: 2001:db8::1 or 10.46.189.1 is another peer's, too`,
 	}, "\n"))
 }
 
@@ -53,6 +57,7 @@ func TestNftAccepts(t *testing.T) {
 		rules := lab.Run(t, "nft", "list", "table", "inet", "berryrack")
 		require.Equal(t, 3, strings.Count(rules, "type filter hook"))
 		require.Equal(t, 2*n, strings.Count(rules, " . 10.46."))
+		require.Equal(t, 4*n, strings.Count(rules, "10.46."))
 	}
 }
 
@@ -85,12 +90,25 @@ func TestIsolationHolds(t *testing.T) {
 	}
 	plan := rack(2)
 	wires(t, plan)
+	// The public VLAN, with a computer that is up to no good, and routes.
+	lab.Run(t, "ip", "netns", "add", "public")
+	lab.Run(t, "ip", "link", "add", "eth0.131", "type", "veth", "peer", "name", "eth0", "netns", "public")
+	lab.Run(t, "ip", "address", "add", "192.0.2.1/24", "dev", "eth0.131")
+	lab.Run(t, "ip", "link", "set", "eth0.131", "up")
+	lab.Run(t, "ip", "-n", "public", "address", "add", "192.0.2.2/24", "dev", "eth0")
+	lab.Run(t, "ip", "-n", "public", "link", "set", "eth0", "up")
+	lab.Run(t, "ip", "-n", "public", "route", "add", "10.46.189.0/24", "via", "192.0.2.1")
+	plan.Hosts = append(plan.Hosts, vlan.Host{Name: "public"})
+	const public = 2
 	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0))
 	reaches := func(from int, source, to string) bool {
 		return strings.Contains(shell(t, "ip netns exec "+plan.Hosts[from].Name+" busybox ping -c 1 -W 1 -I "+source+" "+to), " 0% packet loss")
 	}
 	lab.Run(t, "ip", "-n", "pi1", "address", "add", "10.46.189.6/32", "dev", "eth0")
 	require.True(t, reaches(0, "10.46.189.2", "10.46.189.5"), "without the files Linux answers for any address")
+	require.True(t, reaches(public, "192.0.2.2", "10.46.189.1"), "without the files it answers in the public VLAN, too")
+	require.True(t, reaches(0, "10.46.189.2", "192.0.2.2"), "without the files it forwards")
+	lab.Run(t, "ip", "-n", "public", "address", "add", "10.46.189.2/32", "dev", "eth0")
 	require.NoError(t, os.WriteFile("/run/b.conf", []byte(vlan.Sysctl([]string{"eth0.10", "eth0.11"})), 0o644))
 	lab.Run(t, "sysctl", "-p", "/run/b.conf")
 	text, err := vlan.Nftables("berryrack", peers(plan))
@@ -103,6 +121,13 @@ func TestIsolationHolds(t *testing.T) {
 	require.False(t, reaches(1, "10.46.189.6", "10.46.189.2"), "another computer")
 	require.False(t, reaches(0, "10.46.189.6", "10.46.189.1"), "another one's address")
 	require.False(t, reaches(0, "10.46.189.6", "10.46.189.5"), "another one's address, to its server's")
+	require.True(t, reaches(public, "192.0.2.2", "192.0.2.1"), "what is public stays so")
+	require.False(t, reaches(public, "192.0.2.2", "10.46.189.1"), "the server's private address from the public VLAN")
+	require.False(t, reaches(public, "10.46.189.2", "10.46.189.1"), "a computer's private address from the public VLAN")
+	require.False(t, reaches(public, "10.46.189.2", "192.0.2.1"), "that, to the public address")
+	lab.Run(t, "ip", "-n", "public", "address", "delete", "10.46.189.2/32", "dev", "eth0")
+	require.False(t, reaches(public, "192.0.2.2", "10.46.189.2"), "forwarded to a computer")
+	require.False(t, reaches(0, "10.46.189.2", "192.0.2.2"), "forwarded from a computer")
 }
 
 // wires makes what the plan's private VLANs are once the switch has done its

@@ -4,7 +4,7 @@ import "fmt"
 
 // Namespace is a network namespace, in which its methods work over rtnetlink.
 // They need CAP_NET_ADMIN there, but for Current. The zero Namespace is the
-// calling thread's.
+// calling thread's; to enter another takes CAP_SYS_ADMIN.
 type Namespace struct {
 	// FD is an open file descriptor of another namespace, as of
 	// /run/netns/NAME. Zero is none.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package vlan_test
 
 import (
@@ -122,7 +124,7 @@ func monitor(t *testing.T, objects ...string) (stop func() string) {
 func of(device, seen string) string {
 	var lines []string
 	for line := range strings.Lines(seen) {
-		if regexp.MustCompile(`\b` + device + `(\s|@|:)`).MatchString(line) {
+		if regexp.MustCompile(`\d+: ` + device + `[@:\s]|dev ` + device + `\s`).MatchString(line) {
 			lines = append(lines, line)
 		}
 	}

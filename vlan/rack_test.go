@@ -84,3 +84,17 @@ func peers(plan vlan.Plan) []vlan.Peer {
 	}
 	return all
 }
+
+// wanted is what the fileserver of a plan is to have.
+func wanted(plan vlan.Plan) vlan.Wanted {
+	return vlan.Wanted{Parents: []string{"eth0"}, Owned: plan.Private, Interfaces: plan.Server.Interfaces}
+}
+
+// commands returns what the steps print.
+func commands(steps []vlan.Step) []string {
+	var all []string
+	for _, step := range steps {
+		all = append(all, step.String())
+	}
+	return all
+}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package vlan_test
 
 import (
@@ -234,6 +236,16 @@ func TestTraps(t *testing.T) {
 			was := snapshot(t)
 			err := vlan.Namespace{}.Apply(t.Context(), diff(t, want).Steps)
 			require.EqualError(t, err, "vlan: nothing changed: on-it is on eth0.10, and would be deleted with it")
+			require.Equal(t, was, snapshot(t))
+		}},
+		{"a link that is another one now", func(t *testing.T) {
+			apply(t, one(same))
+			want := one(same)
+			want.Interfaces, want.Prune = nil, true
+			steps := diff(t, want).Steps
+			lab.Run(t, "sh", "-c", "ip link delete eth0.10; ip link add link eth0 name eth0.10 type vlan id 900")
+			was := snapshot(t)
+			require.EqualError(t, vlan.Namespace{}.Apply(t.Context(), steps), "vlan: nothing changed: eth0.10 is another link now")
 			require.Equal(t, was, snapshot(t))
 		}},
 		{"id zero", func(t *testing.T) {

@@ -130,3 +130,22 @@ func (c *applyCmd) until(ctx context.Context, watcher vlan.Watcher, want vlan.Wa
 		return err
 	}
 }
+
+type driftCmd struct {
+	source
+	Switch string `required:"" placeholder:"NAME" help:"The switch to ask."`
+	JSON   bool   `name:"json" help:"Print one JSON document."`
+}
+
+func (c *driftCmd) Run(ctx context.Context, std cli.Streams) error {
+	r, err := c.rack(std)
+	if err != nil {
+		return err
+	}
+	differences, err := r.Drift(ctx, c.Switch)
+	if err != nil {
+		return err
+	}
+	d := dry{JSON: c.JSON}
+	return d.plan(std.Out, commands(differences))
+}

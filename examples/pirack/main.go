@@ -21,6 +21,7 @@ type grammar struct {
 	Install installCmd    `cmd:"" help:"On the fileserver: copy its files into place and make them take effect."`
 	Check   checkCmd      `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned."`
 	Apply   applyCmd      `cmd:"" help:"On the fileserver: make the VLAN interfaces of the running kernel as planned."`
+	Drift   driftCmd      `cmd:"" help:"Ask a switch by SNMP in what its VLANs are not as planned."`
 	Cycle   cycleCmd      `cmd:"" help:"Power cycle a Pi through its switch, and wait until it answers."`
 	Status  rackStatusCmd `cmd:"" help:"On the fileserver: say how each Pi is: power, VLAN, root, and whether it answers."`
 	Roots   rootsCmd      `cmd:"" help:"On the fileserver: make and keep the roots of the Pis."`

@@ -2,6 +2,7 @@ package rack
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/berryrack/berryrack/examples/internal/strictyaml"
 	"github.com/berryrack/berryrack/nfsroot"
 	"github.com/berryrack/berryrack/vlan"
+	"github.com/berryrack/berryrack/vlan/switchconf"
 )
 
 // Rack is a description that has been checked, worked out.
@@ -168,8 +170,10 @@ func (p *parser) numbering() {
 	}
 }
 
-// dialects are those that a switch's configuration can be written in; "" is none.
-var dialects = []string{"", "ios", "junos", "linux"}
+// dialects are those that a switch's configuration can be written in.
+var dialects = map[string]func(vlan.Plan, string) (string, error){
+	"ios": switchconf.IOS, "junos": switchconf.Junos, "linux": switchconf.Bridge,
+}
 
 func (p *parser) switches() {
 	seen := map[string]bool{}
@@ -182,8 +186,11 @@ func (p *parser) switches() {
 			p.doc.Problem(at+".name", "a second switch %q", s.Name)
 		}
 		seen[s.Name] = true
-		if !slices.Contains(dialects, s.Dialect) {
-			p.doc.Problem(at+".dialect", "want one of %s, not %q", strings.Join(dialects[1:], ", "), s.Dialect)
+		if dialects[s.Dialect] == nil && s.Dialect != "" {
+			p.doc.Problem(at+".dialect", "want one of %s, not %q", strings.Join(slices.Sorted(maps.Keys(dialects)), ", "), s.Dialect)
+		}
+		if s.Dialect != "" && s.Port == "" {
+			p.doc.Problem(at+".port", "missing: how the switch calls its ports, such as GigabitEthernet1/0/{port}")
 		}
 		if _, err := expand(s.Port, map[string]string{"port": "1"}); err != nil {
 			p.doc.Problem(at+".port", "%v", err)

@@ -214,6 +214,32 @@ func TestMunin(t *testing.T) {
 	require.Contains(t, file(t, tree, "pis/pi8/munin-node.conf"), `allow ^2001:db8::1$`)
 }
 
+func TestSwitchFiles(t *testing.T) {
+	text := string(Story) + "switches: [{name: sw1, dialect: %s, port: \"%s{port}\"}]\n"
+	for dialect, tt := range map[string]struct{ port, want string }{
+		"ios":   {"GigabitEthernet1/0/", "interface GigabitEthernet1/0/3\n"},
+		"junos": {"ge-0/0/", "set interfaces ge-0/0/3 "},
+		"linux": {"swp", "swp3"},
+	} {
+		r, err := Parse("x", fmt.Appendf(nil, text, dialect, tt.port))
+		require.NoError(t, err)
+		tree, err := r.Tree()
+		require.NoError(t, err)
+		require.Contains(t, file(t, tree, "switch/sw1."+dialect), tt.want)
+	}
+}
+
+func TestBalancerFiles(t *testing.T) {
+	r, err := Parse("x", []byte(string(Story)+"sites: [{names: [www.example.org], scheme: http}]\n"))
+	require.NoError(t, err)
+	tree, err := r.Tree()
+	require.NoError(t, err)
+	require.Contains(t, file(t, tree, "lb/frontend.yaml"), `- "[2a00:1098:0:84:1000:8:0:2]"`)
+	require.Contains(t, file(t, tree, "lb/frontend.yaml"), `allow_backends: ["2a00:1098:0:84::/64"]`)
+	require.Contains(t, file(t, tree, "lb/nginx-upstream.conf"), "server [2a00:1098:0:84:1000:8:0:2]:80;")
+	require.Contains(t, file(t, tree, "lb/haproxy-backend.cfg"), "server s8 [2a00:1098:0:84:1000:8:0:2]:80 check")
+}
+
 func TestWarnings(t *testing.T) {
 	missing := func(string) (uint64, error) { return 0, os.ErrNotExist }
 	warnings := strings.Join(story(t).Warnings(missing), "\n")

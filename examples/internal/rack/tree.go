@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path"
 	"strings"
 
 	"github.com/berryrack/berryrack/munin"
 	"github.com/berryrack/berryrack/munin/node"
+	"github.com/berryrack/berryrack/nat64/frontend"
 	"github.com/berryrack/berryrack/nfsroot"
 	"github.com/berryrack/berryrack/vlan"
+	"github.com/berryrack/berryrack/vlan/switchconf"
 )
 
 // tftpRoot is where the fileserver keeps what the Pis' firmware asks for.
@@ -49,7 +52,8 @@ func (r *Rack) Tree() (Tree, error) {
 	for _, pi := range r.Pis {
 		errs = append(errs, r.piFiles(&t, pi))
 	}
-	errs = append(errs, r.serverFiles(&t), r.muninFiles(&t))
+	errs = append(errs, r.serverFiles(&t), r.switchFiles(&t), r.muninFiles(&t))
+	r.balancerFiles(&t)
 	return t, errors.Join(errs...)
 }
 
@@ -90,6 +94,53 @@ func (r *Rack) resolvConf() string {
 		fmt.Fprintf(&b, "nameserver %v\n", addr)
 	}
 	return b.String()
+}
+
+// switchFiles adds the configuration of each switch whose dialect is known.
+func (r *Rack) switchFiles(t *Tree) error {
+	var errs []error
+	for _, s := range r.Config.Switches {
+		write, ok := dialects[s.Dialect]
+		if !ok {
+			continue
+		}
+		text, err := write(r.VLANs, s.Name)
+		errs = append(errs, err)
+		t.add("switch/"+s.Name+"."+s.Dialect, text)
+		if s.Dialect == "linux" {
+			files, err := switchconf.Networkd(r.VLANs, s.Name)
+			errs = append(errs, err)
+			t.network("switch/"+s.Name+".networkd", files)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// balancerFiles adds what puts the Pis behind the sites' names: for our own
+// frontend, for nginx and for HAProxy. Without sites there are none.
+func (r *Rack) balancerFiles(t *Tree) {
+	if len(r.Config.Sites) == 0 || r.Config.Public == nil {
+		return
+	}
+	var backends []netip.Addr
+	for _, pi := range r.Pis {
+		backends = append(backends, pi.Public.Addr())
+	}
+	allow := netip.PrefixFrom(backends[0], r.Config.Public.PrefixLength).Masked()
+	config := frontend.Config{
+		Listen: frontend.Listen{TLS: []string{"0.0.0.0:443", "[::]:443"}, HTTP: []string{"0.0.0.0:80", "[::]:80"}},
+		Allow:  []netip.Prefix{allow},
+	}
+	var nginx, haproxy strings.Builder
+	for _, s := range r.Config.Sites {
+		site := frontend.Site{Names: s.Names, Backends: backends, Health: frontend.Health{TCP: true}}
+		config.Sites = append(config.Sites, site)
+		nginx.WriteString(site.Nginx())
+		haproxy.WriteString(site.HAProxy())
+	}
+	t.add("lb/frontend.yaml", config.YAML())
+	t.add("lb/nginx-upstream.conf", nginx.String())
+	t.add("lb/haproxy-backend.cfg", haproxy.String())
 }
 
 // muninGroup is what the Pis are called together in munin.

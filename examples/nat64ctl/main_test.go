@@ -1,0 +1,57 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/berryrack/berryrack/internal/lab"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"nat64ctl": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true})
+}
+
+// systemd finds nothing wrong with the unit.
+func TestUnit(t *testing.T) {
+	lab.Need(t, "systemd-analyze")
+	unit, err := os.ReadFile("nat64ctl.service")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "nat64ctl.service")
+	text := strings.ReplaceAll(string(unit), "/usr/local/bin/nat64ctl", "/bin/true")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	output, err := exec.Command(lab.Program(t, "systemd-analyze"), "verify", "--man=no", path).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	require.Empty(t, string(output))
+}
+
+// The README's sessions are what happens.
+func TestREADME(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var want, got strings.Builder
+	session := false
+	for line := range strings.Lines(string(readme)) {
+		command, isCommand := strings.CutPrefix(line, "$ ")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			session = line == "```console\n"
+		case session && isCommand:
+			// testscript.Main has put us on the path.
+			output, _ := exec.Command("sh", "-c", command).CombinedOutput() // some are to fail
+			got.Write(output)
+		case session:
+			want.WriteString(line)
+		}
+	}
+	require.NotEmpty(t, want.String())
+	require.Equal(t, want.String(), got.String())
+}

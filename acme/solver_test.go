@@ -391,11 +391,13 @@ func BenchmarkPublish(b *testing.B) {
 			n.Zone("org.")
 			n.Zone("example.org.", "192.0.2.1", "192.0.2.2").Delay = 2 * time.Second
 			solver := &acme.Solver{Provider: n.Provider(), Checker: n.Checker(), Journal: &acme.Journal{Dir: b.TempDir()}}
-			var batch []acme.Challenge
-			for i := range names {
-				batch = append(batch, acme.Challenge{Domain: fmt.Sprintf("host%d.example.org", i), Value: acme.Digest(fmt.Sprint(i))})
-			}
-			for b.Loop() {
+			for round := 0; b.Loop(); round++ {
+				var batch []acme.Challenge
+				for i := range names {
+					// Values of its own: those of the round before are still served.
+					value := acme.Digest(fmt.Sprint(round, i))
+					batch = append(batch, acme.Challenge{Domain: fmt.Sprintf("host%d.example.org", i), Value: value})
+				}
 				require.NoError(b, solver.Publish(b.Context(), batch...))
 				b.StopTimer()
 				require.NoError(b, solver.Withdraw(b.Context(), batch...))

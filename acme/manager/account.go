@@ -1,0 +1,187 @@
+package manager
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/berryrack/berryrack/acme"
+)
+
+// An ExternalAccount binds the account to one that exists already (RFC 8555
+// section 7.3.4). It prints without its secret.
+type ExternalAccount struct {
+	KeyID string
+	HMAC  string // in base64url
+}
+
+// String returns the key's identifier.
+func (e ExternalAccount) String() string { return e.KeyID }
+
+// GoString keeps the secret out of %#v.
+func (e ExternalAccount) GoString() string { return e.KeyID }
+
+// LogValue keeps the secret out of logs.
+func (e ExternalAccount) LogValue() slog.Value { return slog.StringValue(e.KeyID) }
+
+// KeyType is the kind of a certificate's key.
+type KeyType string
+
+// The key types.
+const (
+	EC256   KeyType = "ec256"
+	EC384   KeyType = "ec384"
+	RSA2048 KeyType = "rsa2048"
+	RSA4096 KeyType = "rsa4096"
+)
+
+// generate returns the function that makes such a key.
+func (k KeyType) generate() (func() (crypto.Signer, error), error) {
+	ec := func(curve elliptic.Curve) func() (crypto.Signer, error) {
+		return func() (crypto.Signer, error) { return ecdsa.GenerateKey(curve, rand.Reader) }
+	}
+	bits := func(n int) func() (crypto.Signer, error) {
+		return func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, n) }
+	}
+	switch k {
+	case "", EC256:
+		return ec(elliptic.P256()), nil
+	case EC384:
+		return ec(elliptic.P384()), nil
+	case RSA2048:
+		return bits(2048), nil
+	case RSA4096:
+		return bits(4096), nil
+	}
+	return nil, fmt.Errorf("manager: key type %q: want ec256, ec384, rsa2048 or rsa4096", string(k))
+}
+
+// account is what is kept of one, beside its key.
+type account struct {
+	CA  string `json:"ca"`
+	URL string `json:"url"`
+}
+
+// account connects to the authority with the account that there is, or a new one.
+func (m *Manager) account(ctx context.Context) (*client, error) {
+	unlock, err := (&acme.Journal{Dir: m.Dir}).Lock(ctx, "account")
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	key, err := m.accountKey()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(m.accountDir(), "account.json")
+	var a account
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, &a)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.log().Warn("the account's file is damaged; asking the authority", "file", path, "error", err)
+		a = account{}
+	}
+	c, err := connect(ctx, m.Client, m.ca(), a.URL, key)
+	if err != nil || a.URL != "" {
+		return c, m.unreachable(err)
+	}
+	if a.URL, err = m.register(c); err != nil {
+		return nil, fmt.Errorf("account at %s: %w", m.ca(), err)
+	}
+	a.CA = m.ca()
+	return c, m.writeJSON(path, a)
+}
+
+func (m *Manager) unreachable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("certificate authority %s: %w", m.ca(), err)
+}
+
+func (m *Manager) register(c *client) (string, error) {
+	if terms := c.terms(); terms != "" && !m.AgreeTerms {
+		return "", fmt.Errorf("read the terms of service at %s, and say that you agree", terms)
+	}
+	url, err := c.register(m.Email, m.AgreeTerms, m.External)
+	if err == nil {
+		m.log().Info("account", "url", url)
+	}
+	return url, err
+}
+
+// forgetAccount has the account registered again, by the next attempt.
+func (m *Manager) forgetAccount() {
+	os.Remove(filepath.Join(m.accountDir(), "account.json"))
+}
+
+// accountKey reads the account's key, or makes one. It is on disk before the
+// authority hears of it.
+func (m *Manager) accountKey() (crypto.Signer, error) {
+	path := filepath.Join(m.accountDir(), "key.pem")
+	data, err := os.ReadFile(path)
+	if err == nil {
+		key, err := parseKey(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w; without it the account is lost: restore the file, or remove its directory for a new account", path, err)
+		}
+		return key, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("account key: %w", err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	data, err = encodeKey(key)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err == nil {
+		err = writeFile(path, data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("account key: %w", err)
+	}
+	return key, nil
+}
+
+func encodeKey(key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+// parseKey reads what encodeKey wrote. Its errors tell nothing of the content.
+func parseKey(data []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, errors.New("no PEM block in it")
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, errors.New("no private key in it")
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("its key cannot sign")
+	}
+	return signer, nil
+}

@@ -1,0 +1,122 @@
+package manager
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// HTTP01 proves control by http-01 (RFC 8555 section 8.3), for names whose DNS
+// cannot be changed from here.
+type HTTP01 struct {
+	// Webroot is a directory that a web server serves for all the names: files are
+	// put into .well-known/acme-challenge below it.
+	Webroot string
+	// Listen, without Webroot, is where to listen while it lasts; empty is ":80".
+	Listen string
+}
+
+const (
+	wellKnown  = "/.well-known/acme-challenge/"
+	httpIdle   = 5 * time.Second
+	maxHeaders = 1 << 14
+)
+
+// token is the form of one (RFC 8555 section 8.3): it becomes a file's name.
+var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+
+// present makes the key authorizations of tokens available until the returned
+// function is called.
+func (h *HTTP01) present(ctx context.Context, tokens map[string]string) (withdraw func() error, err error) {
+	for t := range tokens {
+		if !token.MatchString(t) {
+			return nil, errors.New("manager: the authority's token has not the form of RFC 8555")
+		}
+	}
+	if h.Webroot != "" {
+		return h.write(tokens)
+	}
+	return h.listen(ctx, tokens)
+}
+
+// presentHTTP presents tokens; one order at a time listens.
+func (m *Manager) presentHTTP(ctx context.Context, h *HTTP01, tokens map[string]string) (func() error, error) {
+	if h.Webroot != "" {
+		return h.present(ctx, tokens)
+	}
+	unlock, err := m.lock(ctx, "http-01")
+	if err != nil {
+		return nil, err
+	}
+	withdraw, err := h.present(ctx, tokens)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() error {
+		defer unlock()
+		return withdraw()
+	}, nil
+}
+
+func (h *HTTP01) write(tokens map[string]string) (func() error, error) {
+	dir := filepath.Join(h.Webroot, wellKnown)
+	if _, err := os.Stat(h.Webroot); err != nil {
+		return nil, fmt.Errorf("manager: webroot: %w", err)
+	}
+	withdraw := func() error {
+		var errs []error
+		for t := range tokens {
+			if err := os.Remove(filepath.Join(dir, t)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	}
+	err := os.MkdirAll(dir, 0o755)
+	for t, text := range tokens {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, t), []byte(text), 0o644)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("manager: webroot: %w", err), withdraw())
+	}
+	return withdraw, nil
+}
+
+func (h *HTTP01) listen(ctx context.Context, tokens map[string]string) (func() error, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", cmp.Or(h.Listen, ":80"))
+	if err != nil {
+		return nil, fmt.Errorf("manager: http-01: %w; if a web server is there, give its webroot", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+wellKnown+"{token}", func(w http.ResponseWriter, r *http.Request) {
+		text, ok := tokens[r.PathValue("token")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Write([]byte(text))
+	})
+	server := &http.Server{Handler: mux, ReadTimeout: httpIdle, WriteTimeout: httpIdle, MaxHeaderBytes: maxHeaders}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.Serve(listener)
+	}()
+	return func() error {
+		err := server.Close()
+		<-done
+		return err
+	}, nil
+}

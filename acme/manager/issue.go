@@ -1,0 +1,333 @@
+package manager
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berryrack/berryrack/acme"
+)
+
+const (
+	maxRequests = 8 // to the authority under way at once
+	firstPoll   = 50 * time.Millisecond
+	slowestPoll = 5 * time.Second
+)
+
+// issued is a certificate as it comes from the authority.
+type issued struct {
+	key   crypto.Signer
+	chain []byte // PEM, the leaf first
+}
+
+// order gets a certificate: by an order that a crash has left, or a new one.
+func (m *Manager) order(ctx context.Context, c Certificate, s *state, replaced *x509.Certificate) (*issued, error) {
+	if s.RevokedSerial != "" && replaced != nil && serial(replaced) == s.RevokedSerial {
+		replaced = nil
+	}
+	client, err := m.account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if got := m.resume(ctx, client, c, s); got != nil {
+		return got, nil
+	}
+	got, err := m.newOrder(ctx, client, c, s, replaced)
+	if isProblem(err, "accountDoesNotExist") {
+		m.forgetAccount()
+	}
+	return got, err
+}
+
+func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s *state, replaced *x509.Certificate) (*issued, error) {
+	replacing := ""
+	if replaced != nil {
+		replacing = replaces(replaced)
+	}
+	o, err := client.newOrder(c.names(), c.Profile, replacing)
+	if err != nil {
+		return nil, m.orderError(client, c, err)
+	}
+	m.log().Info("ordered", "certificate", c.ID(), "names", len(c.Names), "order", o.url)
+	if err := m.prove(ctx, client, c, o); err != nil {
+		return nil, err
+	}
+	generate, err := c.KeyType.generate()
+	if err != nil {
+		return nil, err
+	}
+	key, err := generate()
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := encodeKey(key)
+	if err != nil {
+		return nil, err
+	}
+	s.Order = &pending{URL: o.url, CA: m.ca(), Names: c.names(), Profile: c.Profile, Key: encoded}
+	if err := m.save(c, *s); err != nil {
+		return nil, err
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: c.names()}, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := client.finalize(o, csr); err != nil {
+		return nil, err
+	}
+	return m.fetch(ctx, client, c, o.url, key)
+}
+
+// orderError adds what there is to choose from.
+func (m *Manager) orderError(client *client, c Certificate, err error) error {
+	if c.Profile != "" && (isProblem(err, "invalidProfile") || isProblem(err, "malformed")) {
+		return fmt.Errorf("profile %q: %w (profiles of the authority: %s)", c.Profile, err, strings.Join(client.profiles(), ", "))
+	}
+	return err
+}
+
+// resume fetches the certificate of an order that was finalized before a crash.
+func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *state) *issued {
+	p := s.Order
+	if p == nil || p.CA != m.ca() || p.Profile != c.Profile || !sameNames(p.Names, c.names()) {
+		return nil
+	}
+	key, err := parseKey(p.Key)
+	if err != nil {
+		return nil
+	}
+	o, err := client.order(p.URL)
+	if err != nil || o.status != "valid" && o.status != "processing" {
+		return nil
+	}
+	got, err := m.fetch(ctx, client, c, p.URL, key)
+	if err != nil {
+		return nil
+	}
+	m.log().Info("fetched what an earlier run had ordered", "certificate", c.ID())
+	return got
+}
+
+// fetch waits for the certificate of a finalized order, and chooses its chain.
+func (m *Manager) fetch(ctx context.Context, client *client, c Certificate, url string, key crypto.Signer) (*issued, error) {
+	var o order
+	err := poll(ctx, func() (bool, error) {
+		var err error
+		o, err = client.order(url)
+		if err == nil && o.status == "invalid" {
+			err = errors.New("the authority has made the order invalid, without saying why")
+		}
+		return o.status == "valid", err
+	})
+	if err != nil {
+		return nil, err
+	}
+	chains, err := client.chains(o.certificate)
+	if err != nil {
+		return nil, err
+	}
+	chain := preferred(chains, c.PreferredChain)
+	if err := fits(chain, c.names(), key); err != nil {
+		return nil, err
+	}
+	return &issued{key, chain}, nil
+}
+
+// preferred returns the first chain that ends at the named root, or the default.
+func preferred(chains [][]byte, root string) []byte {
+	for _, chain := range chains {
+		certs, err := parseChain(chain)
+		if root != "" && err == nil && certs[len(certs)-1].Issuer.CommonName == root {
+			return chain
+		}
+	}
+	return chains[0]
+}
+
+// fits checks that a certificate is for the key and the names.
+func fits(chain []byte, names []string, key crypto.Signer) error {
+	certs, err := parseChain(chain)
+	if err != nil {
+		return err
+	}
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(certs[0].PublicKey) {
+		return errors.New("the authority's certificate is for another key")
+	}
+	if !sameNames(certs[0].DNSNames, names) {
+		return fmt.Errorf("the authority's certificate is for %s", strings.Join(certs[0].DNSNames, " "))
+	}
+	return nil
+}
+
+func parseChain(chain []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	for block, rest := pem.Decode(chain); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, cert)
+	}
+	if len(certs) == 0 {
+		return nil, errors.New("no certificate in it")
+	}
+	return certs, nil
+}
+
+// splitChain returns the leaf and the rest of a chain.
+func splitChain(chain []byte) (leaf, rest []byte) {
+	block, after := pem.Decode(chain)
+	return pem.EncodeToMemory(block), bytes.TrimLeft(after, "\n")
+}
+
+// prove proves control of all names of an order at once: all records are
+// published, waited for once, and then looked for.
+func (m *Manager) prove(ctx context.Context, client *client, c Certificate, o order) error {
+	all, err := m.authorizations(client, o.authz)
+	if err != nil {
+		return err
+	}
+	open := slices.DeleteFunc(all, func(a authorization) bool { return a.status == "valid" })
+	if len(open) == 0 {
+		return nil
+	}
+	withdraw, kind, err := m.present(ctx, c, open)
+	if err != nil {
+		m.giveUp(client, open)
+		return err
+	}
+	defer func() {
+		if err := withdraw(); err != nil {
+			m.log().Warn("a challenge could not be withdrawn; the next run tries again", "certificate", c.ID(), "error", err)
+		}
+	}()
+	if err := each(len(open), func(i int) error { return client.accept(open[i].challenges[kind]) }); err != nil {
+		return err
+	}
+	return m.validated(ctx, client, open)
+}
+
+func (m *Manager) authorizations(client *client, urls []string) ([]authorization, error) {
+	all := make([]authorization, len(urls))
+	err := each(len(urls), func(i int) (err error) {
+		all[i], err = client.authorization(urls[i])
+		return err
+	})
+	return all, err
+}
+
+// giveUp tells the authority not to wait: open authorizations are limited.
+func (m *Manager) giveUp(client *client, open []authorization) {
+	if err := each(len(open), func(i int) error { return client.giveUp(open[i].url) }); err != nil {
+		m.log().Info("authorizations stay open", "error", err)
+	}
+}
+
+// present publishes the challenges, and returns what takes them back and their type.
+func (m *Manager) present(ctx context.Context, c Certificate, open []authorization) (withdraw func() error, kind string, err error) {
+	kind = "dns-01"
+	if c.HTTP01 != nil {
+		kind = "http-01"
+	}
+	for _, a := range open {
+		if _, ok := a.challenges[kind]; !ok {
+			return nil, "", fmt.Errorf("%s: the authority offers no %s", a.name, kind)
+		}
+	}
+	if c.HTTP01 != nil {
+		tokens := map[string]string{}
+		for _, a := range open {
+			tokens[a.challenges[kind].token] = a.challenges[kind].keyAuthorization
+		}
+		withdraw, err = m.presentHTTP(ctx, c.HTTP01, tokens)
+		return withdraw, kind, err
+	}
+	if m.Solver == nil {
+		return nil, "", errors.New("no provider for dns-01 is configured, and no http-01 for this certificate")
+	}
+	var challenges []acme.Challenge
+	for _, a := range open {
+		challenges = append(challenges, acme.Challenge{Domain: a.name, KeyAuthorization: a.challenges[kind].keyAuthorization})
+	}
+	if err := m.Solver.Publish(ctx, challenges...); err != nil {
+		return nil, "", err
+	}
+	return func() error { return m.Solver.Withdraw(ctx, challenges...) }, kind, nil
+}
+
+// validated waits for the authority's verdict on all of them.
+func (m *Manager) validated(ctx context.Context, client *client, open []authorization) error {
+	problems := make([]error, len(open))
+	err := each(len(open), func(i int) error {
+		return poll(ctx, func() (bool, error) {
+			a, err := client.authorization(open[i].url)
+			if err != nil {
+				return false, err
+			}
+			if a.status != "valid" && a.status != "pending" && a.status != "processing" {
+				problems[i] = a.problem
+				if a.problem == nil {
+					problems[i] = errors.New("the authorization is " + a.status)
+				}
+				return true, nil
+			}
+			return a.status == "valid", nil
+		})
+	})
+	failed := &ValidationError{}
+	for i, p := range problems {
+		if p != nil {
+			failed.Names, failed.Problems = append(failed.Names, open[i].name), append(failed.Problems, p)
+		}
+	}
+	if len(failed.Names) > 0 {
+		if err := m.noteFailures(context.WithoutCancel(ctx), failed.Names); err != nil {
+			m.log().Warn("failures could not be noted", "error", err)
+		}
+		return failed
+	}
+	return err
+}
+
+// poll asks, ever more slowly, until it is done.
+func poll(ctx context.Context, ask func() (done bool, err error)) error {
+	for wait := firstPoll; ; wait = min(wait*3/2, slowestPoll) {
+		done, err := ask()
+		if done || err != nil {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		case <-timer.C:
+		}
+	}
+}
+
+// each calls do for 0 to n-1, a few at once, and returns all errors.
+func each(n int, do func(int) error) error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxRequests)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = do(i)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

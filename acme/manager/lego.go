@@ -1,0 +1,263 @@
+package manager
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	lego "github.com/go-acme/lego/v4/acme"
+	"github.com/go-acme/lego/v4/acme/api"
+	"github.com/go-acme/lego/v4/certificate"
+)
+
+// All of lego that this package uses is in this file.
+
+const (
+	userAgent      = "berryrack"
+	requestTimeout = time.Minute
+)
+
+// client is an account's connection to an authority, for as long as its context.
+type client struct {
+	core *api.Core
+	url  string // of the authority's directory
+}
+
+// order is one of the authority's.
+type order struct {
+	url         string
+	status      string
+	finalize    string
+	certificate string
+	authz       []string
+}
+
+// authorization is one of an order's.
+type authorization struct {
+	url        string
+	name       string // without "*."
+	status     string
+	challenges map[string]challenge // by type
+	problem    error
+}
+
+type challenge struct {
+	url, token, keyAuthorization string
+}
+
+// bound gives every request a context, as lego's functions take none, and a
+// User-Agent, which lego's questions for renewal information lack (RFC 8555
+// section 6.1).
+type bound struct {
+	ctx       context.Context
+	transport http.RoundTripper
+}
+
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(b.ctx)
+	if r.UserAgent() == "" {
+		r.Header.Set("User-Agent", userAgent)
+	}
+	return b.transport.RoundTrip(r)
+}
+
+// connect fetches the authority's directory. The kid is the account's URL, ""
+// before there is one.
+func connect(ctx context.Context, base *http.Client, directory, kid string, key crypto.PrivateKey) (*client, error) {
+	transport := http.DefaultTransport
+	if base != nil && base.Transport != nil {
+		transport = base.Transport
+	}
+	core, err := api.New(&http.Client{Transport: bound{ctx, transport}, Timeout: requestTimeout}, userAgent, directory, kid, key)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return &client{core, directory}, nil
+}
+
+// register makes the key's account, or finds the one that it has.
+func (c *client) register(email string, agree bool, external *ExternalAccount) (string, error) {
+	request := lego.Account{TermsOfServiceAgreed: agree}
+	if email != "" {
+		request.Contact = []string{"mailto:" + email}
+	}
+	var account lego.ExtendedAccount
+	var err error
+	if external != nil {
+		account, err = c.core.Accounts.NewEAB(request, external.KeyID, external.HMAC)
+	} else {
+		account, err = c.core.Accounts.New(request)
+	}
+	return account.Location, problem(err)
+}
+
+// terms returns where the authority's terms of service are.
+func (c *client) terms() string { return c.core.GetDirectory().Meta.TermsOfService }
+
+// profiles returns the names of those that the authority has.
+func (c *client) profiles() []string {
+	return slices.Sorted(maps.Keys(c.core.GetDirectory().Meta.Profiles))
+}
+
+func (c *client) newOrder(names []string, profile, replaces string) (order, error) {
+	o, err := c.core.Orders.NewWithOptions(names, &api.OrderOptions{Profile: profile, ReplacesCertID: replaces})
+	if err != nil {
+		return order{}, problem(err)
+	}
+	return orderOf(o.Location, o), nil
+}
+
+func (c *client) order(url string) (order, error) {
+	o, err := c.core.Orders.Get(url)
+	if err != nil {
+		return order{}, problem(err)
+	}
+	if o.Status == lego.StatusInvalid && o.Error != nil {
+		return orderOf(url, o), problem(o.Err())
+	}
+	return orderOf(url, o), nil
+}
+
+func orderOf(url string, o lego.ExtendedOrder) order {
+	return order{url: url, status: o.Status, finalize: o.Finalize, certificate: o.Certificate, authz: o.Authorizations}
+}
+
+func (c *client) authorization(url string) (authorization, error) {
+	a, err := c.core.Authorizations.Get(url)
+	if err != nil {
+		return authorization{}, problem(err)
+	}
+	result := authorization{url: url, name: a.Identifier.Value, status: a.Status, challenges: map[string]challenge{}}
+	for _, ch := range a.Challenges {
+		keyAuthorization, err := c.core.GetKeyAuthorization(ch.Token)
+		if err != nil {
+			return authorization{}, problem(err)
+		}
+		result.challenges[ch.Type] = challenge{ch.URL, ch.Token, keyAuthorization}
+		if ch.Error != nil {
+			result.problem = problem(ch.Err())
+		}
+	}
+	return result, nil
+}
+
+// accept tells the authority to look.
+func (c *client) accept(ch challenge) error {
+	_, err := c.core.Challenges.New(ch.url)
+	return problem(err)
+}
+
+// giveUp ends an authorization that will not be proved.
+func (c *client) giveUp(url string) error { return problem(c.core.Authorizations.Deactivate(url)) }
+
+func (c *client) finalize(o order, csr []byte) error {
+	_, err := c.core.Orders.UpdateForCSR(o.finalize, csr)
+	return problem(err)
+}
+
+// chains returns the chains that the authority offers, its default first.
+func (c *client) chains(url string) ([][]byte, error) {
+	all, err := c.core.Certificates.GetAll(url, true)
+	if err != nil {
+		return nil, problem(err)
+	}
+	chains := [][]byte{all[url].Cert}
+	for _, alternate := range slices.Sorted(maps.Keys(all)) {
+		if alternate != url {
+			chains = append(chains, all[alternate].Cert)
+		}
+	}
+	return chains, nil
+}
+
+// errNoRenewalInfo is returned by an authority without RFC 9773.
+var errNoRenewalInfo = errors.New("the authority gives no renewal information")
+
+// renewalInfo returns the window that the authority suggests, and when to ask again.
+func (c *client) renewalInfo(leaf *x509.Certificate) (window, time.Duration, error) {
+	id, err := certificate.MakeARICertID(leaf)
+	if err != nil {
+		return window{}, 0, err
+	}
+	response, err := c.core.Certificates.GetRenewalInfo(id)
+	if errors.Is(err, api.ErrNoARI) {
+		return window{}, 0, errNoRenewalInfo
+	}
+	if err != nil {
+		return window{}, 0, problem(err)
+	}
+	defer response.Body.Close()
+	retry, _ := api.ParseRetryAfter(response.Header.Get("Retry-After"))
+	if response.StatusCode != http.StatusOK {
+		return window{}, retry, fmt.Errorf("renewal information: %s", response.Status)
+	}
+	var info lego.RenewalInfoResponse
+	if err := json.NewDecoder(http.MaxBytesReader(nil, response.Body, 1<<16)).Decode(&info); err != nil {
+		return window{}, retry, fmt.Errorf("renewal information: %w", err)
+	}
+	if !info.SuggestedWindow.End.After(info.SuggestedWindow.Start) { // RFC 9773 section 4.2
+		return window{}, retry, errors.New("renewal information: the window ends before it begins")
+	}
+	return window{Start: info.SuggestedWindow.Start, End: info.SuggestedWindow.End, Explanation: info.ExplanationURL}, retry, nil
+}
+
+// replaces returns the identifier of a certificate that an order may name.
+func replaces(leaf *x509.Certificate) string {
+	id, err := certificate.MakeARICertID(leaf)
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+func (c *client) revoke(der []byte, reason uint) error {
+	return problem(c.core.Certificates.Revoke(lego.RevokeCertMessage{
+		Certificate: base64.RawURLEncoding.EncodeToString(der), Reason: &reason,
+	}))
+}
+
+// problem turns what lego returns into a *Problem where the authority said it.
+func problem(err error) error {
+	var details *lego.ProblemDetails
+	if err == nil || !errors.As(err, &details) {
+		return err
+	}
+	p := &Problem{Type: details.Type, Detail: details.Detail, Status: details.HTTPStatus}
+	for _, sub := range details.SubProblems {
+		p.Names = append(p.Names, sub.Identifier.Value)
+		p.Detail += "; " + sub.Identifier.Value + ": " + sub.Detail
+	}
+	var limited *lego.RateLimitedError
+	if errors.As(err, &limited) {
+		p.RetryAfter = retryAfter(limited.RetryAfter)
+	}
+	return p
+}
+
+func retryAfter(text string) time.Duration {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return time.Until(at)
+	}
+	return 0
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}

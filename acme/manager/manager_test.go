@@ -1,0 +1,388 @@
+package manager
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/acme/acmetest"
+)
+
+func read(t testing.TB, path string) string {
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// Apex and wildcard at once, with bad nonces and authorizations used again.
+func TestEnsure(t *testing.T) {
+	a := newAuthority(t, options{badNonces: "30", authzReuse: "50"})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org", "*.Example.org"))
+	leaf := a.verify(t, m, "example.org", "any.example.org")
+	require.NoError(t, m.Ensure(t.Context(), "example.org", "*.example.org."), "the second time there is nothing to do")
+	require.Equal(t, leaf, a.verify(t, m, "example.org", "example.org"))
+	require.IsType(t, &ecdsa.PublicKey{}, leaf.PublicKey)
+	require.Empty(t, a.zone.TXT("_acme-challenge.example.org."))
+	require.Equal(t, leaf, a.handshake(t, m, "any.example.org"))
+	dir := filepath.Join(m.output(), "example.org", "current")
+	require.Equal(t, read(t, filepath.Join(dir, "fullchain.pem")), read(t, filepath.Join(dir, "cert.pem"))+read(t, filepath.Join(dir, "chain.pem")))
+	for _, name := range []string{"privkey.pem"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.EqualValues(t, 0o600, info.Mode().Perm())
+	}
+
+	require.NoError(t, m.Renew(t.Context(), "example.org"))
+	renewed := a.verify(t, m, "example.org", "example.org")
+	require.NotEqual(t, leaf.PublicKey, renewed.PublicKey, "a new key each time")
+	require.Equal(t, renewed, a.handshake(t, m, "example.org"), "hot")
+	require.Contains(t, strings.Join(m.mustStatus(t)[0].Names, " "), "*.example.org")
+}
+
+func (m *Manager) mustStatus(t testing.TB) []Status {
+	status, err := m.Status()
+	require.NoError(t, err)
+	return status
+}
+
+func TestHundredNames(t *testing.T) {
+	a := newAuthority(t, options{})
+	a.zone.Delay = 200 * time.Millisecond
+	m := a.manager(t)
+	var names []string
+	for i := range 100 {
+		names = append(names, fmt.Sprintf("host%d.example.org", i))
+	}
+	require.NoError(t, m.Ensure(t.Context(), names...))
+	require.Len(t, a.verify(t, m, names[0], names[99]).DNSNames, 100)
+}
+
+func TestOptions(t *testing.T) {
+	a := newAuthority(t, options{roots: 1})
+	m := a.manager(t)
+	other, err := parseChain(a.ca.GetRootCert(1).PEM())
+	require.NoError(t, err)
+	m.Certificates = []Certificate{{
+		Names: []string{"www.example.org"}, Profile: "shortlived", PreferredChain: other[0].Subject.CommonName, KeyType: RSA2048,
+		Group: "daemon", Mode: 0o640,
+	}}
+	if os.Geteuid() != 0 {
+		m.Certificates[0].Group = ""
+	}
+	require.NoError(t, m.Ensure(t.Context(), "www.example.org"))
+	current, err := m.current(m.Certificates[0])
+	require.NoError(t, err)
+	require.IsType(t, &rsa.PublicKey{}, current.leaf.PublicKey)
+	require.InDelta(t, 6*24, current.leaf.NotAfter.Sub(current.leaf.NotBefore).Hours(), 1)
+	last, err := x509.ParseCertificate(current.pair.Certificate[len(current.pair.Certificate)-1])
+	require.NoError(t, err)
+	require.Equal(t, other[0].Subject.CommonName, last.Issuer.CommonName)
+	info, err := os.Stat(filepath.Join(m.output(), "www.example.org", "current", "privkey.pem"))
+	require.NoError(t, err)
+	require.EqualValues(t, 0o640, info.Mode().Perm())
+
+	m.Certificates[0].Profile = "eternal"
+	require.ErrorContains(t, m.Ensure(t.Context(), "www.example.org"), "profiles of the authority: default, shortlived")
+}
+
+func TestExternalAccount(t *testing.T) {
+	a := newAuthority(t, options{external: true})
+	require.NoError(t, a.db.AddExternalAccountKeyByID("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"))
+	m := a.manager(t)
+	require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "external account binding")
+	m.External = &ExternalAccount{KeyID: "kid-1", HMAC: "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", *m.External, m.External, *m.External), m.External.HMAC)
+}
+
+func TestTermsOfService(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.AgreeTerms = false
+	require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "read the terms of service at")
+}
+
+// The renewal names the certificate that it replaces, at the time that the
+// authority suggests (RFC 9773).
+func TestRenewalInformation(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	first := a.verify(t, m, "example.org", "example.org")
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	status := m.mustStatus(t)[0]
+	require.Contains(t, status.Why, "the authority's window")
+	require.Greater(t, time.Until(status.Renewal), 24*time.Hour)
+
+	// The authority wants it replaced now.
+	now := time.Now().UTC()
+	a.suggest(t, m.leafPEM(t, "example.org"), now.Add(-2*time.Hour), now.Add(-time.Hour))
+	m.Clock = func() time.Time { return time.Now().Add(7 * time.Hour) } // time to ask again
+	require.Contains(t, func() string { require.NoError(t, m.Ensure(t.Context(), "example.org")); return m.mustStatus(t)[0].Why }(), "life is left")
+	second := a.verify(t, m, "example.org", "example.org")
+	require.NotEqual(t, first.SerialNumber, second.SerialNumber)
+	order, err := a.db.GetOrderByIssuedSerial(a.db.GetCertificateBySerial(second.SerialNumber).ID)
+	require.NoError(t, err)
+	require.Equal(t, replaces(first), order.Replaces)
+}
+
+// suggest has the authority suggest a window for a certificate.
+func (a *authority) suggest(t testing.TB, certificate string, start, end time.Time) {
+	info := fmt.Sprintf(`{"suggestedWindow":{"start":%q,"end":%q},"explanationURL":"https://incident.example"}`, start.Format(time.RFC3339), end.Format(time.RFC3339))
+	body, err := json.Marshal(map[string]string{"certificate": certificate, "ariResponse": info})
+	require.NoError(t, err)
+	recorder, request := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/set-renewal-info/", bytes.NewReader(body))
+	request.Header.Set("User-Agent", "test")
+	a.management.ServeHTTP(recorder, request)
+	require.Equal(t, http.StatusOK, recorder.Code, recorder.Body.String())
+}
+
+func (m *Manager) leafPEM(t testing.TB, id string) string {
+	return read(t, filepath.Join(m.output(), id, "current", "cert.pem"))
+}
+
+func TestRevoke(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	leaf := a.verify(t, m, "example.org", "example.org")
+	require.NoError(t, m.Revoke(t.Context(), "example.org", 4))
+	require.NotNil(t, a.db.GetRevokedCertificateBySerial(leaf.SerialNumber))
+	require.Equal(t, "it is revoked", m.mustStatus(t)[0].Why)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.NotEqual(t, leaf.SerialNumber, a.verify(t, m, "example.org", "example.org").SerialNumber)
+	require.ErrorContains(t, m.Revoke(t.Context(), "example.com", 0), "no certificate named example.com")
+}
+
+// The authority sees another value than the authoritative servers have: it is
+// asked five times in an hour and not six.
+func TestFailingValidations(t *testing.T) {
+	a := newAuthority(t, options{})
+	var lie atomic.Bool
+	a.Mangle = func(server netip.Addr, answer *dns.Msg) *dns.Msg {
+		if lie.Load() && server == netip.MustParseAddrPort(acmetest.ResolverAddress).Addr() && answer.Question[0].Qtype == dns.TypeTXT {
+			answer.Answer = nil
+		}
+		return answer
+	}
+	m := a.manager(t)
+	now := time.Now()
+	m.Clock = func() time.Time { return now }
+	lie.Store(true)
+	for i := range 5 {
+		err := m.Ensure(t.Context(), "example.org", "www.example.org")
+		var failed *ValidationError
+		require.ErrorAs(t, err, &failed, i)
+		require.ElementsMatch(t, []string{"example.org", "www.example.org"}, failed.Names)
+		require.ErrorContains(t, err, "unauthorized")
+		require.ErrorContains(t, err, "points of view")
+	}
+	restarted := a.manager(t)
+	restarted.Dir, restarted.Solver, restarted.Clock = m.Dir, m.Solver, m.Clock
+	var wait *WaitError
+	require.ErrorAs(t, restarted.Ensure(t.Context(), "www.example.org"), &wait, "another certificate with the name, after a restart")
+	require.Equal(t, now.Add(time.Hour).Unix(), wait.Until.Unix())
+	require.Equal(t, 5, a.ordered())
+	now = now.Add(time.Hour + time.Second)
+	lie.Store(false)
+	require.NoError(t, restarted.Ensure(t.Context(), "www.example.org"))
+}
+
+func TestRateLimited(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	now := time.Now()
+	m.Clock = func() time.Time { return now }
+	a.refuse("/order-plz", "rateLimited", "too many certificates", http.StatusTooManyRequests, http.Header{"Retry-After": {"7200"}})
+	err := m.Ensure(t.Context(), "example.org")
+	require.ErrorContains(t, err, "too many certificates (rateLimited), try again in 2h0m0s; wait")
+	a.intercept(nil)
+	var wait *WaitError
+	require.ErrorAs(t, m.Ensure(t.Context(), "example.org"), &wait)
+	require.WithinDuration(t, now.Add(2*time.Hour), wait.Until, time.Minute)
+	require.Equal(t, wait.Until.Unix(), m.mustStatus(t)[0].Renewal.Unix())
+	now = now.Add(3 * time.Hour)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	a := newAuthority(t, options{})
+	for _, tt := range []struct {
+		name   string
+		spoil  func(*Manager)
+		domain string
+		says   string
+	}{
+		{"CAA forbids", func(*Manager) {
+			a.refuse("/order-plz", "caa", "CAA record prevents issuance", http.StatusForbidden, nil)
+		}, "example.org", "add its name to the CAA records"},
+		{"NXDOMAIN zone", func(*Manager) {}, "example.invalid", "spelt right and delegated"},
+		{"blocked name", func(*Manager) {
+			a.refuse("/order-plz", "rejectedIdentifier", "a policy forbids it", http.StatusForbidden, nil)
+		}, "example.org", "issues nothing for this name"},
+		{"unreachable authority", func(m *Manager) { m.CA = "https://127.0.0.1:1/dir" }, "example.org", "certificate authority https://127.0.0.1:1/dir"},
+		{"http instead of https", func(m *Manager) { m.CA = "http://127.0.0.1:1/dir" }, "example.org", "HTTPS"},
+		{"no provider", func(m *Manager) { m.Solver = nil }, "example.org", "no provider for dns-01"},
+		{"no name", func(m *Manager) {}, "localhost", "no name that a certificate can be for"},
+		{"damaged account key", func(m *Manager) {
+			require.NoError(t, os.MkdirAll(m.accountDir(), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(m.accountDir(), "key.pem"), []byte("secret"), 0o600))
+		}, "example.org", "restore the file"},
+		{"reload fails", func(m *Manager) {
+			m.Certificates = []Certificate{{Names: []string{"example.org"}, Reload: [][]string{{"false"}}}}
+		}, "example.org", "in its place"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := a.manager(t)
+			tt.spoil(m)
+			err := m.Ensure(t.Context(), tt.domain)
+			a.intercept(nil)
+			require.ErrorContains(t, err, tt.says)
+			require.NotContains(t, err.Error(), "secret")
+		})
+	}
+}
+
+// A full disk at the deployment loses nothing: the certificate is fetched again.
+func TestDiskFull(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.Output = filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(m.Output, nil, 0o600))
+	require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "fetched again")
+	require.NoError(t, os.Remove(m.Output))
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 1, a.ordered())
+}
+
+func TestReloadUntilItSucceeds(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	ready := filepath.Join(t.TempDir(), "ready")
+	m.Certificates = []Certificate{{Names: []string{"example.org"}, Reload: [][]string{{"test", "-e", ready}}}}
+	require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "tried again")
+	require.True(t, m.mustStatus(t)[0].ReloadDue)
+	require.Error(t, m.Ensure(t.Context(), "example.org"))
+	require.NoError(t, os.WriteFile(ready, nil, 0o600))
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.False(t, m.mustStatus(t)[0].ReloadDue)
+	require.Equal(t, 1, a.ordered())
+}
+
+// A clock that jumps does not stop anything: neither back nor forth.
+func TestClockJumps(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.Clock = func() time.Time { return time.Now().Add(7 * 24 * time.Hour) }
+	a.refuse("/order-plz", "serverInternal", "down", http.StatusInternalServerError, http.Header{"Retry-After": {"3600"}})
+	require.Error(t, m.ensure(t.Context(), m.wanted([]string{"example.org"}), false, true))
+	a.intercept(nil)
+	var wait *WaitError
+	require.ErrorAs(t, m.ensure(t.Context(), m.wanted([]string{"example.org"}), false, true), &wait)
+	m.Clock = nil // it was a week ahead
+	require.NoError(t, m.ensure(t.Context(), m.wanted([]string{"example.org"}), false, true))
+	m.Clock = func() time.Time { return time.Now().Add(-7 * 24 * time.Hour) }
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
+}
+
+func TestHTTP01(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := listener.Addr().(*net.TCPAddr).Port
+	a := newAuthority(t, options{httpPort: port})
+	m := a.manager(t)
+	m.Solver = nil
+	webroot := t.TempDir()
+	server := &http.Server{Handler: http.FileServer(http.Dir(webroot))}
+	go server.Serve(listener)
+	m.Certificates = []Certificate{
+		{Names: []string{"www.example.org", "example.org"}, HTTP01: &HTTP01{Webroot: webroot}},
+		{Names: []string{"example.org"}, HTTP01: &HTTP01{Listen: fmt.Sprintf("127.0.0.1:%d", port)}},
+	}
+	require.NoError(t, m.Ensure(t.Context(), "www.example.org", "example.org"))
+	left, err := os.ReadDir(filepath.Join(webroot, wellKnown))
+	require.NoError(t, err)
+	require.Empty(t, left)
+	listening := a.manager(t) // of another account: no authorization is used again
+	listening.Solver, listening.Certificates = nil, m.Certificates[1:]
+	require.ErrorContains(t, listening.Ensure(t.Context(), "example.org"), "give its webroot")
+	server.Close()
+	require.NoError(t, listening.Ensure(t.Context(), "example.org"))
+	m.Certificates[0].Names = []string{"*.example.org"}
+	require.ErrorContains(t, m.Certificates[0].Check(), "wildcards need dns-01")
+}
+
+func TestLostAccountIsMadeAgain(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	path := filepath.Join(m.accountDir(), "account.json")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(read(t, path), "/my-account/", "/my-account/x", 1)), 0o600))
+	require.Error(t, m.Ensure(t.Context(), "www.example.org"))
+	require.NoError(t, m.Ensure(t.Context(), "www.example.org"))
+}
+
+// Nothing but the private key's file and the state, both unreadable for others,
+// holds a secret.
+func TestFileModes(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	var log bytes.Buffer
+	m.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	m.Output = filepath.Join(t.TempDir(), "out")
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.NotEmpty(t, log.String())
+	for _, path := range []string{filepath.Join(m.output(), "example.org", "current", "privkey.pem"), filepath.Join(m.accountDir(), "key.pem")} {
+		for line := range strings.Lines(read(t, path)) {
+			require.NotContains(t, log.String(), strings.TrimSpace(line))
+		}
+	}
+	for _, root := range []string{m.Dir, m.Output} {
+		require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			require.NoError(t, err)
+			info, err := d.Info()
+			require.NoError(t, err)
+			if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+				require.NotContains(t, read(t, path), "PRIVATE", path)
+			}
+			return nil
+		}))
+	}
+	info, err := os.Stat(m.Dir)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o700, info.Mode().Perm())
+}
+
+func TestGetCertificateOfAnotherName(t *testing.T) {
+	m := &Manager{Dir: t.TempDir(), Certificates: []Certificate{{Names: []string{"example.org", "*.example.org"}}}}
+	_, err := m.GetCertificate(hello("example.com"))
+	require.ErrorContains(t, err, `no certificate is kept for "example.com"`)
+	_, err = m.GetCertificate(hello("a.b.example.org"))
+	require.ErrorContains(t, err, "no certificate is kept")
+	_, err = m.GetCertificate(hello("a.example.org"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.False(t, errors.Is(err, os.ErrPermission))
+}
+
+func hello(name string) *tls.ClientHelloInfo { return &tls.ClientHelloInfo{ServerName: name} }

@@ -26,8 +26,9 @@ type Changes struct {
 // addresses and static default routes that are not wanted are removed.
 //
 // It is an error if what is wanted has problems of its own, if it is not all
-// owned, if a name that is wanted is that of a link that is not owned, or if a
-// parent is not ready ([ErrParent]).
+// owned, if a name that is wanted is that of a link that is not owned, if a VLAN
+// link that stays and is not wanted has a subnet that is, or if a parent is not
+// ready ([ErrParent]).
 func Diff(want Wanted, have State) (Changes, error) {
 	d := differ{want: want, have: have, parents: map[string]Parent{}, byTag: map[parentTag]Link{}, planned: map[string]bool{}}
 	for _, parent := range have.Parents {
@@ -88,6 +89,9 @@ func (d *differ) problems() []error {
 	names := map[string]Link{}
 	for _, link := range d.have.Links {
 		names[link.Name] = link
+		if d.stays(link) {
+			problems = append(problems, d.inTheWay(link)...)
+		}
 	}
 	for _, i := range d.want.Interfaces {
 		if link, ok := names[i.IfName()]; ok && !d.want.owns(link) {
@@ -96,6 +100,30 @@ func (d *differ) problems() []error {
 	}
 	for i, problem := range problems {
 		problems[i] = fmt.Errorf("vlan: %w", problem)
+	}
+	return problems
+}
+
+// stays reports whether the link is not wanted, and stays all the same.
+func (d *differ) stays(link Link) bool {
+	if d.planned[link.Name] {
+		return false
+	}
+	return !d.want.owns(link) || !d.want.Prune && !d.replaced(link)
+}
+
+// inTheWay reports subnets of a link that are wanted elsewhere: the kernel would
+// accept both, and answer over the one that it has had for longer.
+func (d *differ) inTheWay(link Link) []error {
+	var problems []error
+	for _, has := range link.Addresses {
+		for _, i := range d.want.Interfaces {
+			for _, wanted := range i.Addresses {
+				if has.Overlaps(wanted) {
+					problems = append(problems, fmt.Errorf("%s: %v overlaps %v on %s, which is not planned: ip link delete dev %[4]s", i.IfName(), wanted, has, link.Name))
+				}
+			}
+		}
 	}
 	return problems
 }

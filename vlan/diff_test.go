@@ -57,6 +57,30 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// A VLAN link that stays may not have a subnet that is wanted: the kernel takes
+// both, and answers over the older one.
+func TestDiffInTheWay(t *testing.T) {
+	want := wanted(rack(2))
+	moved := rack(2).Server.Interfaces
+	for n := range moved {
+		moved[n].ID += 2000 // no slot's
+	}
+	_, err := vlan.Diff(want, as(moved))
+	require.EqualError(t, err, "vlan: eth0.10: 10.46.189.1/30 overlaps 10.46.189.1/30 on eth0.2010, which is not planned: ip link delete dev eth0.2010\n"+
+		"vlan: eth0.11: 10.46.189.5/30 overlaps 10.46.189.5/30 on eth0.2011, which is not planned: ip link delete dev eth0.2011")
+
+	// Owned, it is in the way unless it is pruned.
+	have := as(rack(3).Server.Interfaces)
+	have.Links[2].Addresses = have.Links[0].Addresses
+	have.Links[0].Addresses = nil
+	want.Owned.Slots = 3
+	_, err = vlan.Diff(want, have)
+	require.ErrorContains(t, err, "on eth0.12, which is not planned")
+	want.Prune = true
+	_, err = vlan.Diff(want, have)
+	require.NoError(t, err)
+}
+
 func TestDiffUnplanned(t *testing.T) {
 	want := wanted(rack(3))
 	want.Interfaces = want.Interfaces[:1]

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // Plan is the VLANs of a rack: of its fileserver, its computers and its switches.
@@ -172,6 +174,9 @@ func (p Plan) switchProblems() []error {
 	for _, s := range p.Switches {
 		if s.Name == "" || names[s.Name] {
 			problems = append(problems, fmt.Errorf("switch %q: the name is empty or another one's", s.Name))
+		}
+		if strings.ContainsFunc(s.Name, func(c rune) bool { return !unicode.IsPrint(c) }) {
+			problems = append(problems, fmt.Errorf("switch %q: the name is not one line of text", s.Name))
 		}
 		names[s.Name] = true
 		for _, problem := range s.problems() {

@@ -134,7 +134,7 @@ func TestPlanCheck(t *testing.T) {
 			port.Number, port.Name, port.Description = 0, "swp 2", "a\nb"
 		}, []string{
 			"switch sw1: port 0: number 0: ports count from 1",
-			`switch sw1: port 0: name "swp 2" is not one word`,
+			`switch sw1: port 0: name "swp 2": want letters, digits and one of ./:_-`,
 			`switch sw1: port 0: description "a\nb" is not one line of text without quotes`}},
 		"switch twice": {func(p *vlan.Plan) { p.Switches = append(p.Switches, vlan.Switch{Name: "sw1"}) }, []string{`switch "sw1": the name is empty or another one's`}},
 	} {

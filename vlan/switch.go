@@ -31,6 +31,10 @@ type Port struct {
 	Tagged []ID
 }
 
+// portNameBytes are what switches call their ports with. Everything else could
+// end a command.
+const portNameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./:_-"
+
 // Switch is a switch and all its ports that the plan uses.
 type Switch struct {
 	// Name says in errors and comments which switch it is.
@@ -50,8 +54,8 @@ func (p Port) problems() []error {
 	if p.Number < 1 {
 		problems = append(problems, fmt.Errorf("number %d: ports count from 1", p.Number))
 	}
-	if strings.ContainsFunc(p.Name, func(c rune) bool { return c <= ' ' || !unicode.IsPrint(c) }) {
-		problems = append(problems, fmt.Errorf("name %q is not one word", p.Name))
+	if strings.Trim(p.Name, portNameBytes) != "" {
+		problems = append(problems, fmt.Errorf("name %q: want letters, digits and one of ./:_-", p.Name))
 	}
 	if strings.ContainsFunc(p.Description, func(c rune) bool { return !unicode.IsPrint(c) || c == '"' }) {
 		problems = append(problems, fmt.Errorf("description %q is not one line of text without quotes", p.Description))

@@ -26,6 +26,9 @@ type applyCmd struct {
 }
 
 func (c *applyCmd) Run(ctx context.Context, std cli.Streams) error {
+	if c.Watch && (c.DryRun || c.JSON) {
+		return &cli.UsageError{Err: errors.New("--watch changes things until it is told to end: it has no -n and no --json")}
+	}
 	r, err := c.rack(std)
 	if err != nil {
 		return err
@@ -34,15 +37,11 @@ func (c *applyCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if c.Watch {
-		return c.watch(ctx, std, ns)
-	}
 	want := r.Wanted(c.Prune)
-	have, err := ns.Current(ctx, want.Parents...)
-	if err != nil {
-		return err
+	if c.Watch {
+		return c.watch(ctx, std, ns, want)
 	}
-	changes, err := vlan.Diff(want, have)
+	changes, err := compare(ctx, ns, want)
 	if err != nil {
 		return err
 	}
@@ -58,12 +57,21 @@ func (c *applyCmd) Run(ctx context.Context, std cli.Streams) error {
 	return printSteps(std.Out, c.JSON, commands(changes.Steps))
 }
 
+// compare returns what is to be done in the namespace.
+func compare(ctx context.Context, ns vlan.Namespace, want vlan.Wanted) (vlan.Changes, error) {
+	have, err := ns.Current(ctx, want.Parents...)
+	if err != nil {
+		return vlan.Changes{}, err
+	}
+	return vlan.Diff(want, have)
+}
+
 // namespace opens a network namespace. It stays open as long as the program runs.
 func namespace(name string) (vlan.Namespace, error) {
 	if name == "" {
 		return vlan.Namespace{}, nil
 	}
-	if !filepath.IsLocal(name) || strings.Contains(name, "/") {
+	if !filepath.IsLocal(name) || name == "." || strings.Contains(name, "/") {
 		return vlan.Namespace{}, &cli.UsageError{Err: fmt.Errorf("%q is no name of a network namespace", name)}
 	}
 	path := filepath.Join("/run/netns", name)
@@ -75,59 +83,57 @@ func namespace(name string) (vlan.Namespace, error) {
 }
 
 // watch keeps the interfaces as the rack says; SIGHUP reads it again.
-func (c *applyCmd) watch(ctx context.Context, std cli.Streams, ns vlan.Namespace) error {
-	r, err := c.rack(std)
-	if err != nil {
-		return err
-	}
+func (c *applyCmd) watch(ctx context.Context, std cli.Streams, ns vlan.Namespace, want vlan.Wanted) error {
 	logger := daemon.Logger(std.Err)
 	watcher := vlan.Watcher{Namespace: ns, Log: logger}
-	again := make(chan vlan.Wanted, 1)
-	again <- r.Wanted(c.Prune)
+	next := make(chan vlan.Wanted)
 	return daemon.Service{
 		Logger: logger,
-		Reload: func(context.Context) error {
+		Reload: func(ctx context.Context) error {
 			r, err := c.rack(std)
 			if err != nil {
 				return err
 			}
-			again <- r.Wanted(c.Prune)
+			want := r.Wanted(c.Prune)
+			if _, err := compare(ctx, ns, want); err != nil && !errors.Is(err, vlan.ErrParent) {
+				return err
+			}
+			select {
+			case next <- want:
+			case <-ctx.Done():
+			}
 			return nil
 		},
 		Run: func(ctx context.Context, ready func()) error {
 			once := sync.OnceFunc(ready)
 			for {
-				select {
-				case <-ctx.Done():
-					return nil
-				case want := <-again:
-					if err := c.until(ctx, watcher, want, again, once); err != nil {
-						return err
-					}
+				again, err := until(ctx, watcher, want, next, once)
+				if again == nil || err != nil {
+					return err
 				}
+				want = *again
 			}
 		},
 	}.Serve(ctx, c.Flags)
 }
 
-// until watches until there is something else to watch.
-func (c *applyCmd) until(ctx context.Context, watcher vlan.Watcher, want vlan.Wanted, again chan vlan.Wanted, ready func()) error {
+// until watches until there is something else to watch, and returns that.
+func until(ctx context.Context, watcher vlan.Watcher, want vlan.Wanted, next <-chan vlan.Wanted, ready func()) (*vlan.Wanted, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- watcher.Watch(ctx, want) }()
 	ready()
 	select {
-	case next := <-again:
-		again <- next
+	case again := <-next:
 		cancel()
 		<-done
-		return nil
+		return &again, nil
 	case err := <-done:
 		if errors.Is(err, context.Canceled) {
-			return nil
+			return nil, nil
 		}
-		return err
+		return nil, err
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/berryrack/berryrack/vlan"
 )
@@ -21,18 +23,22 @@ type Difference struct {
 
 // String returns the difference as one line.
 func (d Difference) String() string {
+	name := d.Name
+	if strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		name = strconv.Quote(name) // a switch's word is not a terminal's
+	}
 	switch {
-	case d.Port == 0 && d.Name == "":
+	case d.Port == 0 && name == "":
 		return d.What
-	case d.Name == "":
+	case name == "":
 		return fmt.Sprintf("port %d: %s", d.Port, d.What)
 	}
-	return fmt.Sprintf("port %d (%s): %s", d.Port, d.Name, d.What)
+	return fmt.Sprintf("port %d (%s): %s", d.Port, name, d.What)
 }
 
 // Diff compares a switch of the plan with what it says: the VLANs that there
 // must be, on each planned port PVID, members and ingress filtering, and on all
-// other ports that they are no members of a computer's VLAN. A port is found by
+// other ports that nothing leads from them into a computer's VLAN. A port is found by
 // its name (ifName, or ifDescr), or if the plan has none, by its number.
 func Diff(want vlan.Switch, have Switch) []Difference {
 	var differences []Difference
@@ -56,15 +62,31 @@ func Diff(want vlan.Switch, have Switch) []Difference {
 		differences = append(differences, compare(port, number, have.Ports[number])...)
 	}
 	for _, number := range slices.Sorted(maps.Keys(have.Ports)) {
-		port := have.Ports[number]
-		for _, id := range slices.Concat(port.Untagged, port.Tagged) {
-			if !planned[number] && private[id] {
-				differences = append(differences, Difference{number, port.Name, fmt.Sprintf("is a member of VLAN %d, but not planned", id)})
-			}
+		if !planned[number] {
+			differences = append(differences, leaks(number, have.Ports[number], private)...)
 		}
 	}
 	return differences
 }
+
+// leaks finds the ways from a port that is not planned into a computer's VLAN.
+func leaks(number int, port Port, private map[vlan.ID]bool) []Difference {
+	var differences []Difference
+	for _, id := range slices.Concat(port.Untagged, port.Tagged) {
+		if private[id] {
+			differences = append(differences, Difference{number, port.Name, fmt.Sprintf("is a member of VLAN %d, but not planned", id)})
+		}
+	}
+	if private[port.PVID] && !slices.Contains(port.Untagged, port.PVID) {
+		differences = append(differences, Difference{number, port.Name, fmt.Sprintf("PVID is %d, a computer's, but not planned", port.PVID)})
+	}
+	if port.Unfiltered && len(private) > 0 {
+		differences = append(differences, Difference{number, port.Name, unfiltered + ", and frames of any VLAN come in"})
+	}
+	return differences
+}
+
+const unfiltered = "ingress filtering is off, or not told"
 
 // vlans returns the VLANs of a planned switch in order.
 func vlans(s vlan.Switch) []vlan.ID {
@@ -83,7 +105,8 @@ func (s Switch) find(want vlan.Port) (int, bool) {
 		_, ok := s.Ports[want.Number]
 		return want.Number, ok
 	}
-	for number, port := range s.Ports {
+	for _, number := range slices.Sorted(maps.Keys(s.Ports)) {
+		port := s.Ports[number]
 		// On Junos the bridge port is unit 0 of the interface.
 		if want.Name == strings.TrimSuffix(port.Name, ".0") || want.Name == strings.TrimSuffix(port.Description, ".0") {
 			return number, true
@@ -118,7 +141,7 @@ func compare(want vlan.Port, number int, have Port) []Difference {
 		}
 	}
 	if have.Unfiltered {
-		add("ingress filtering is off")
+		add(unfiltered)
 	}
 	return differences
 }

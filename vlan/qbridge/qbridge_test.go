@@ -68,7 +68,7 @@ var seeded = map[string]struct {
 }{
 	"none":      {func(qbridge.Switch) {}, nil},
 	"PVID":      {func(s qbridge.Switch) { change(s, 1, func(p *qbridge.Port) { p.PVID = 11 }) }, []string{"port 1 (ge-0/0/1): PVID is 11, planned 10"}},
-	"ingress":   {func(s qbridge.Switch) { change(s, 2, func(p *qbridge.Port) { p.Unfiltered = true }) }, []string{"port 2 (ge-0/0/2): ingress filtering is off"}},
+	"ingress":   {func(s qbridge.Switch) { change(s, 2, func(p *qbridge.Port) { p.Unfiltered = true }) }, []string{"port 2 (ge-0/0/2): ingress filtering is off, or not told"}},
 	"no public": {func(s qbridge.Switch) { change(s, 3, func(p *qbridge.Port) { p.Tagged = nil }) }, []string{"port 3 (ge-0/0/3): VLAN 131 is not tagged"}},
 	"public untagged": {func(s qbridge.Switch) {
 		change(s, 3, func(p *qbridge.Port) { p.Untagged, p.Tagged = []vlan.ID{12, 131}, nil })
@@ -84,6 +84,9 @@ var seeded = map[string]struct {
 	}, []string{"port 24 (ge-0/0/24): PVID is 10, planned 0", "port 24 (ge-0/0/24): VLAN 10 is untagged, but not planned so", "port 24 (ge-0/0/24): VLAN 10 is not tagged"}},
 	"not planned": {func(s qbridge.Switch) { change(s, 25, func(p *qbridge.Port) { p.Tagged = []vlan.ID{17} }) },
 		[]string{"port 25 (ge-0/0/25): is a member of VLAN 17, but not planned"}},
+	"PVID not planned": {func(s qbridge.Switch) {
+		change(s, 25, func(p *qbridge.Port) { p.PVID, p.Unfiltered = 10, true })
+	}, []string{"port 25 (ge-0/0/25): PVID is 10, a computer's, but not planned", "port 25 (ge-0/0/25): ingress filtering is off, or not told, and frames of any VLAN come in"}},
 	"VLAN missing": {func(s qbridge.Switch) {
 		delete(s.VLANs, 17)
 		change(s, 8, func(p *qbridge.Port) { p.Untagged = nil })
@@ -108,6 +111,11 @@ func TestDiff(t *testing.T) {
 			require.Equal(t, seed.want, lines(qbridge.Diff(planned(), have)))
 		})
 	}
+}
+
+func TestDifferenceIsOneLine(t *testing.T) {
+	d := qbridge.Difference{Port: 1, Name: "ge-0\x1b[2J\nport 2", What: "is gone"}
+	require.Equal(t, `port 1 ("ge-0\x1b[2J\nport 2"): is gone`, d.String())
 }
 
 // TestDiffNames: by ifName, ifDescr, Junos' unit, or the number.

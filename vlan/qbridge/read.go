@@ -67,7 +67,7 @@ type Port struct {
 	// Untagged and Tagged are the VLANs that it is a member of, in order.
 	Untagged, Tagged []vlan.ID
 	// Unfiltered says that frames of a VLAN that the port is no member of
-	// are let in: dot1qPortIngressFiltering is false.
+	// are let in: dot1qPortIngressFiltering is false, or the switch does not tell.
 	Unfiltered bool
 }
 
@@ -188,21 +188,40 @@ func (t Target) usm(session *gosnmp.GoSNMP) []error {
 // column is the values of a column by the last part of their OID.
 type column map[int]gosnmp.SnmpPDU
 
-// walk reads a column.
+// walk reads a column. gosnmp's own walk takes a switch's error for the column's
+// end, and half a table for a whole one.
 func walk(session *gosnmp.GoSNMP, oid string) (column, error) {
 	rows := column{}
-	err := session.BulkWalk(oid, func(pdu gosnmp.SnmpPDU) error {
-		index, err := strconv.Atoi(strings.TrimPrefix(strings.TrimPrefix(pdu.Name, "."), oid+"."))
-		if err != nil {
-			return fmt.Errorf("%s is no row of %s", pdu.Name, oid)
+	for next := oid; ; {
+		answer, err := session.GetBulk([]string{next}, 0, session.MaxRepetitions)
+		switch {
+		case err != nil:
+			return nil, err
+		case answer.Error != gosnmp.NoError:
+			return nil, fmt.Errorf("%s: the switch answers %v", oid, answer.Error)
+		case len(answer.Variables) == 0:
+			return nil, fmt.Errorf("%s: the switch answers nothing", oid)
 		}
-		rows[index] = pdu
-		if len(rows) > maxRows {
-			return fmt.Errorf("%s has more than %d rows", oid, maxRows)
+		for _, pdu := range answer.Variables {
+			name := strings.TrimPrefix(pdu.Name, ".")
+			text, below := strings.CutPrefix(name, oid+".")
+			if !below || pdu.Type == gosnmp.EndOfMibView {
+				return rows, nil
+			}
+			index, err := strconv.Atoi(text)
+			if err != nil {
+				return nil, fmt.Errorf("%s is no row of %s", name, oid)
+			}
+			if _, again := rows[index]; again {
+				return nil, fmt.Errorf("%s: row %d comes twice", oid, index)
+			}
+			rows[index] = pdu
+			if len(rows) > maxRows {
+				return nil, fmt.Errorf("%s has more than %d rows", oid, maxRows)
+			}
+			next = name
 		}
-		return nil
-	})
-	return rows, err
+	}
 }
 
 func octets(pdu gosnmp.SnmpPDU) []byte {
@@ -244,12 +263,16 @@ func build(columns map[string]column, junos bool) (Switch, error) {
 	for n, pdu := range columns[basePortIfIndex] {
 		index := number(pdu)
 		indices[n] = index
+		pvid := number(columns[portPVID][n])
+		if n < 1 || pvid < 0 || pvid > int(vlan.MaxID) {
+			return Switch{}, fmt.Errorf("port %d with PVID %d: there is no such port or VLAN", n, pvid)
+		}
 		filter, hasFilter := columns[portIngressFilter][n]
 		s.Ports[n] = Port{
 			Index: index,
 			Name:  string(octets(columns[ifName][index])), Description: string(octets(columns[ifDescr][index])),
-			PVID:       vlan.ID(number(columns[portPVID][n])),
-			Unfiltered: hasFilter && number(filter) == truthNo,
+			PVID:       vlan.ID(pvid),
+			Unfiltered: !hasFilter || number(filter) == truthNo,
 		}
 	}
 	var ids []vlan.ID
@@ -257,6 +280,9 @@ func build(columns map[string]column, junos bool) (Switch, error) {
 	for _, id := range slices.Sorted(maps.Keys(columns[staticEgress])) {
 		if status, ok := columns[staticRowStatus][id]; ok && number(status) != rowActive {
 			continue
+		}
+		if id < 1 || id > int(vlan.MaxID) {
+			return Switch{}, fmt.Errorf("there is no VLAN %d", id)
 		}
 		s.VLANs[vlan.ID(id)] = string(octets(columns[staticName][id]))
 		ids = append(ids, vlan.ID(id))

@@ -147,9 +147,19 @@ func TestProblems(t *testing.T) {
 		_, err = dialect.write(plan, "sw2")
 		require.EqualError(t, err, `switchconf: the plan has no switch "sw2"`, name)
 	}
-	plan.Switches[0].Ports[0].Name = "swp1;reboot"
+	plan.Switches[0].Ports[0].Name = "swp1:reboot"
 	_, err := switchconf.Bridge(plan, "sw1")
-	require.EqualError(t, err, `switchconf: switch sw1: port 1: "swp1;reboot" is no Linux interface for a port`)
+	require.EqualError(t, err, `switchconf: switch sw1: port 1: "swp1:reboot" is no Linux interface for a port`)
+	for name, dialect := range dialects {
+		plan.Switches[0].Ports[0].Name = "swp1;reboot"
+		_, err := dialect.write(plan, "sw1")
+		require.ErrorContains(t, err, `name "swp1;reboot": want letters`, name)
+		plan.Switches[0].Ports[0].Name = "swp1"
+		plan.Switches[0].Name = "sw1\nreload"
+		_, err = dialect.write(plan, "sw1\nreload")
+		require.ErrorContains(t, err, "not one line of text", name)
+		plan.Switches[0].Name = "sw1"
+	}
 	plan.Switches[0].Ports[1].Untagged[0] = 1
 	_, err = switchconf.IOS(plan, "sw1")
 	require.ErrorContains(t, err, "VLAN 1 is left on a computer's port")

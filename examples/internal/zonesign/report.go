@@ -3,11 +3,9 @@ package zonesign
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
+	"github.com/berryrack/berryrack/examples/internal/cli"
 )
 
 // Figures is what a run did, for people and programs.
@@ -54,15 +52,12 @@ sign again  from %s, before %s
 // Bar returns a function that shows on a terminal how far the signing is, nil when
 // w is none.
 func Bar(w io.Writer) func(done, total int) {
-	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+	if !cli.IsTerminal(w) {
 		return nil
 	}
-	var bar *progressbar.ProgressBar
+	bar := cli.Bar(w, -1)
 	return func(done, total int) {
-		if bar == nil {
-			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("signing"),
-				progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionShowCount())
-		}
+		bar.ChangeMax(total)
 		_ = bar.Set(done) // a bar that cannot be drawn stops nothing
 	}
 }

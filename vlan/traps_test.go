@@ -318,6 +318,12 @@ func TestKilled(t *testing.T) {
 		want := wanted(rack(300))
 		apply(t, want)
 		requireIP(t, want.Interfaces)
+		// What the killed one has left in the group of links to be deleted is
+		// taken out of it before the next deletion.
+		fewer := wanted(rack(299))
+		fewer.Owned, fewer.Prune = rack(300).Private, true
+		apply(t, fewer)
+		requireIP(t, fewer.Interfaces)
 		require.NotContains(t, shell(t, "ip -o link"), "group 1651")
 	}
 	require.Greater(t, killed, 3, "too few were killed in time")

@@ -193,8 +193,8 @@ func (c *Controller) await(ctx context.Context, id PortID, limit time.Duration, 
 			c.log("is "+what, id, "status", s)
 			return s, nil
 		}
-		if limited.Err() == nil || last.Admin == 0 { // the end of the wait is no news
-			last, errLast = s, err
+		if errLast = err; err == nil {
+			last = s
 		}
 		if !c.pause(limited) {
 			return last, c.gaveUp(ctx, last, what, limit, errLast)
@@ -207,6 +207,8 @@ func (c *Controller) gaveUp(ctx context.Context, s Status, what string, limit ti
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("poe: port %v: not yet %s: %w", s.Port, what, context.Cause(ctx))
+	case err != nil && s.Admin != 0:
+		return fmt.Errorf("poe: port %v: not %s within %v: %w: it was %v, and then: %w", s.Port, what, limit, ErrUnconfirmed, s, err)
 	case err != nil:
 		return fmt.Errorf("poe: port %v: not %s within %v: %w: %w", s.Port, what, limit, ErrUnconfirmed, err)
 	}

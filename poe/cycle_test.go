@@ -285,3 +285,37 @@ func TestOnePortIsSwitchedByOne(t *testing.T) {
 		require.ErrorIs(t, errors.Join(<-results, <-results), poe.ErrBusy)
 	})
 }
+
+// scriptedController returns one for the scripted ports, without cooldown.
+func scriptedController(t testing.TB, pse poe.PSE, n int) *poe.Controller {
+	t.Helper()
+	c := controller(t, poetest.New(poetest.Config{Ports: n}))
+	c.PSE = pse
+	for id := range c.Guard.Ports {
+		c.Guard.Ports[id] = poe.Port{}
+	}
+	return c
+}
+
+// TestALastLookThatFailsHidesNothing has the port stuck in a fault, and then
+// the switch silent at the end of the wait.
+func TestALastLookThatFailsHidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		silent := errors.New("no answer")
+		began := time.Now()
+		sw.look = func() error {
+			if len(sw.asked) == 2 {
+				sw.ports[port(1)] = poe.Status{Port: port(1), Admin: poe.AdminEnabled, Detection: poe.DetectionFault}
+			}
+			if time.Since(began) > 30*time.Second {
+				return silent
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, silent)
+		require.ErrorContains(t, err, "it was 1.1 enabled, fault")
+	})
+}

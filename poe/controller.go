@@ -104,40 +104,53 @@ func (c *Controller) On(ctx context.Context, id PortID) (Report, error) {
 		return Report{Port: id, Name: port.Name}, err
 	}
 	defer release()
-	run := c.begin(ctx, id, port)
+	run, end := c.begin(ctx, id, port)
+	defer end()
 	err = run.start(ctx)
 	return run.report, err
 }
 
 // restore enables the port, and then takes it off the journal. It does so
-// whatever becomes of ctx: a device may be without power. While somebody waits
-// for the device, a switch that restarts has as long as one that boots.
-func (c *Controller) restore(ctx context.Context, id PortID, mode string) error {
-	limit := c.settle()
-	if ctx.Err() == nil {
-		limit = max(limit, c.boot())
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+// whatever becomes of the caller's context: a device may be without power.
+// While somebody waits for the device, a switch that restarts has as long as
+// one that boots. A further attempt is made only when the switch's own state
+// speaks against the one before.
+func (r *run) restore(mode string) error {
+	id := r.report.Port
+	ctx, cancel := context.WithTimeout(r.grace, max(r.settle(), r.boot()))
 	defer cancel()
-	_, dark := c.Journal.dark(id)
-	c.log("on", id)
-	for {
-		err := c.enable(ctx, id, mode)
-		if err == nil {
-			break
-		}
-		c.log("on failed", id, "error", err)
+	_, dark := r.Journal.dark(id)
+	r.log("on", id)
+	err := r.enable(ctx, id, mode)
+	for err != nil {
+		r.log("on failed", id, "error", err)
 		hopeless := errors.Is(err, ErrNoPort) || errors.Is(err, ErrRefused) && !dark
-		if hopeless || !c.pause(ctx) {
+		if hopeless || !r.pause(ctx) {
 			return fmt.Errorf("poe: port %v: on: %w", id, err)
 		}
+		on, errLook := r.enabled(ctx, id, mode)
+		switch {
+		case on:
+			err = nil
+		case errLook == nil:
+			err = r.enable(ctx, id, mode)
+		}
 	}
-	c.log("is on", id)
-	return c.Journal.done(id)
+	r.log("is on", id)
+	return r.Journal.done(id)
 }
 
-// enable enables the port in the given mode once. A further attempt is made
-// only after the switch's own state has spoken against this one.
+// enabled reports whether the port is as enable would make it.
+func (c *Controller) enabled(ctx context.Context, id PortID, mode string) (bool, error) {
+	s, err := c.status(ctx, id)
+	if err != nil || s.Admin != AdminEnabled || mode == "" {
+		return err == nil && s.Admin == AdminEnabled, err
+	}
+	now, err := c.mode(ctx, id)
+	return err == nil && now == mode, err
+}
+
+// enable enables the port in the given mode once.
 func (c *Controller) enable(ctx context.Context, id PortID, mode string) error {
 	if keeper, ok := c.PSE.(ModeKeeper); ok && mode != "" {
 		return keeper.SetMode(ctx, id, mode)

@@ -56,10 +56,10 @@ func (r Report) String() string {
 // delivers power and the device is up. A port that was disabled is on then, too.
 //
 // From the journal's entry on, the port is enabled again whatever happens, a
-// cancelled ctx included; Cycle then returns within Settle. A switch that does
-// not answer is tried for as long as Boot. When that fails, the journal keeps
-// the port for [Controller.Recover]. The report holds what was reached also
-// when the error is not nil.
+// cancelled ctx included; Cycle returns within Settle of that. A switch that
+// does not answer is tried for as long as Boot. When that fails, the journal
+// keeps the port for [Controller.Recover]. The report holds what was reached
+// also when the error is not nil.
 func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 	port, err := c.allowed(id)
 	if err != nil {
@@ -73,7 +73,8 @@ func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 	if err != nil {
 		return Report{Port: id, Name: port.Name}, err
 	}
-	run := c.begin(ctx, id, port)
+	run, end := c.begin(ctx, id, port)
+	defer end()
 	err = run.cycle(ctx)
 	return run.report, err
 }
@@ -81,6 +82,7 @@ func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 // run is one port's way through a cycle or a start.
 type run struct {
 	*Controller
+	grace   context.Context // ends Settle after the caller's
 	port    Port
 	report  Report
 	unread  error // why nobody knows how the port was
@@ -88,12 +90,26 @@ type run struct {
 	counted bool
 }
 
-// begin takes down how the port is.
-func (c *Controller) begin(ctx context.Context, id PortID, port Port) *run {
-	r := &run{Controller: c, port: port, report: Report{Port: id, Name: port.Name, Tries: 1, Began: time.Now()}}
+// begin takes down how the port is. end must be called.
+func (c *Controller) begin(ctx context.Context, id PortID, port Port) (r *run, end func()) {
+	grace, end := linger(ctx, c.settle())
+	r = &run{Controller: c, grace: grace, port: port, report: Report{Port: id, Name: port.Name, Tries: 1, Began: time.Now()}}
 	r.report.Before, r.unread = c.status(ctx, id)
 	r.before, r.counted = c.counters(ctx, id)
-	return r
+	return r, end
+}
+
+// linger returns a context that ends d after ctx does.
+func linger(ctx context.Context, d time.Duration) (context.Context, func()) {
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = sleep(grace, d)
+		cancel()
+	})
+	return grace, func() {
+		stop()
+		cancel()
+	}
 }
 
 // start enables the port, unless it is, and waits for its device. A port that a
@@ -102,8 +118,8 @@ func (r *run) start(ctx context.Context) error {
 	intent, dark := r.Journal.dark(r.report.Port)
 	r.report.Mode = intent.Mode
 	if dark || r.unread != nil || r.report.Before.Admin != AdminEnabled {
-		if err := r.restore(ctx, r.report.Port, intent.Mode); err != nil {
-			r.settled(ctx)
+		if err := r.restore(intent.Mode); err != nil {
+			r.settled()
 			return err
 		}
 	}
@@ -118,7 +134,8 @@ func (r *run) cycle(ctx context.Context) error {
 	if err = errors.Join(r.unread, err); err != nil {
 		return fmt.Errorf("poe: port %v: left alone: %w", id, err)
 	}
-	if intent, dark := r.Journal.dark(id); dark && mode == "" {
+	intent, wasDark := r.Journal.dark(id)
+	if mode == "" {
 		mode = intent.Mode // an earlier attempt left it off
 	}
 	r.report.Mode = mode
@@ -127,14 +144,23 @@ func (r *run) cycle(ctx context.Context) error {
 		return err
 	}
 	errCut := r.cut(ctx)
-	if errors.Is(errCut, ErrRefused) {
+	if errors.Is(errCut, ErrRefused) && r.unchanged(wasDark, mode) {
 		return errors.Join(errCut, r.Journal.done(id))
 	}
-	if err := errors.Join(errCut, r.restore(ctx, id, mode)); err != nil {
-		r.settled(ctx)
+	if err := errors.Join(errCut, r.restore(mode)); err != nil {
+		r.settled()
 		return err
 	}
 	return r.finish(ctx)
+}
+
+// unchanged reports whether a refused cut has left the port as it was, with
+// nothing to bring back. A refusal alone proves nothing.
+func (r *run) unchanged(wasDark bool, mode string) bool {
+	if on, _ := r.enabled(r.grace, r.report.Port, mode); on {
+		return true
+	}
+	return r.report.Before.Admin == AdminDisabled && !wasDark
 }
 
 // cut takes the port's power away, by the equipment's own reset where that is
@@ -184,7 +210,7 @@ func (r *run) reset(ctx context.Context, pse Resetter) error {
 
 // finish waits until the port delivers power and its device is up.
 func (r *run) finish(ctx context.Context) error {
-	defer r.settled(ctx)
+	defer r.settled()
 	after, err := r.await(ctx, r.report.Port, r.settle(), "delivering", Status.Delivering)
 	if err != nil {
 		return err
@@ -217,8 +243,8 @@ func (r *run) answered(ctx context.Context) error {
 }
 
 // settled takes down how the port is at the end.
-func (r *run) settled(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.settle())
+func (r *run) settled() {
+	ctx, cancel := context.WithTimeout(r.grace, r.settle())
 	defer cancel()
 	if after, err := r.status(ctx, r.report.Port); err == nil {
 		r.report.After = after

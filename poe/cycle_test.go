@@ -319,3 +319,100 @@ func TestALastLookThatFailsHidesNothing(t *testing.T) {
 		require.ErrorContains(t, err, "it was 1.1 enabled, fault")
 	})
 }
+
+// TestARefusalIsReadBack has the off made and called refused.
+func TestARefusalIsReadBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		sw.set = func(s *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminDisabled {
+				s.Admin, s.Detection, s.Watts = admin, poe.DetectionDisabled, 0
+				return poe.ErrRefused
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrRefused)
+		require.Equal(t, poe.AdminEnabled, status(t, sw, 1).Admin)
+		require.Empty(t, c.Journal.Dark())
+	})
+}
+
+// TestASecondAttemptKeepsTheFirstOnesIntent has the on fail, and then
+// everything refused.
+func TestASecondAttemptKeepsTheFirstOnesIntent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		sw.set = func(_ *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminEnabled {
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.ErrorContains(t, err, "no answer")
+		require.Len(t, c.Journal.Dark(), 1)
+		sw.set = func(*poe.Status, poe.Admin) error { return poe.ErrRefused }
+		_, err = c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrRefused)
+		require.Equal(t, poe.AdminDisabled, status(t, sw, 1).Admin)
+		require.Len(t, c.Journal.Dark(), 1, "it is still dark")
+		for _, err := range c.Stagger(t.Context(), ports(1), poe.Pace{}) {
+			require.ErrorIs(t, err, poe.ErrRefused)
+		}
+		require.Len(t, c.Journal.Dark(), 1, "nor does a stagger's second try forget it")
+	})
+}
+
+// TestCycleEndsWithinSettleOfItsContext cancels while the on fails.
+func TestCycleEndsWithinSettleOfItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var cancelled time.Time
+		sw.set = func(_ *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminDisabled {
+				return nil
+			}
+			if cancelled.IsZero() {
+				cancelled = time.Now()
+				cancel()
+			}
+			return errors.New("no answer")
+		}
+		_, err := c.Cycle(ctx, port(1))
+		require.ErrorContains(t, err, "no answer")
+		require.LessOrEqual(t, time.Since(cancelled), poe.DefaultSettle)
+		require.Len(t, c.Journal.Dark(), 1)
+	})
+}
+
+// TestNoSetIsRepeatedBlindly has the first on made and not answered, and then
+// the switch silent for a while.
+func TestNoSetIsRepeatedBlindly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		began := time.Now()
+		sw.look = func() error {
+			if since := time.Since(began); since > 5*time.Second && since < 20*time.Second {
+				return errors.New("silent")
+			}
+			return nil
+		}
+		sw.set = func(s *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminEnabled {
+				s.Admin, s.Detection = admin, poe.DetectionDelivering
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, []poe.Admin{poe.AdminDisabled, poe.AdminEnabled}, sw.asked)
+	})
+}

@@ -156,7 +156,8 @@ func (s *stagger) bringUp(ctx context.Context, id PortID) (Report, error) {
 		return Report{Port: id, Name: s.Guard.Ports[id].Name}, err
 	}
 	defer release()
-	r := s.begin(ctx, id, s.Guard.Ports[id])
+	r, end := s.begin(ctx, id, s.Guard.Ports[id])
+	defer end()
 	err = r.start(ctx)
 	if err == nil || ctx.Err() != nil {
 		return r.report, err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gosnmp/gosnmp"
+
 	"github.com/berryrack/berryrack/poe"
 )
 
@@ -83,13 +85,23 @@ func (s *Switch) change(ctx context.Context, id poe.PortID, column string, value
 		return s.noPort(id)
 	}
 	errSet := s.session.set(ctx, oid, value)
-	if errors.Is(errSet, poe.ErrRefused) || errors.Is(errSet, ErrCredentials) {
-		return fmt.Errorf("port %v: %w: %w", id, poe.ErrRefused, errSet)
+	if errors.Is(errSet, poe.ErrRefused) {
+		return s.refused(ctx, id, oid, before[0], reads, errSet)
 	}
 	if errSet != nil && value != reads {
 		return fmt.Errorf("port %v: %w: %w", id, poe.ErrUnconfirmed, errSet) // a reset leaves nothing to read
 	}
 	return s.confirm(ctx, id, oid, reads, errSet)
+}
+
+// refused reads a variable after a SET that the switch has refused. The refusal
+// is believed when the variable is as it was.
+func (s *Switch) refused(ctx context.Context, id poe.PortID, oid string, before gosnmp.SnmpPDU, reads int, refusal error) error {
+	now, err := s.session.get(ctx, oid)
+	if err == nil && exists(now[0]) && number(now[0]) == number(before) {
+		return fmt.Errorf("port %v: %w", id, refusal)
+	}
+	return s.confirm(ctx, id, oid, reads, fmt.Errorf("%v, but it is not known to be as it was", refusal)) // not wrapped: it is not true
 }
 
 // confirm reads a variable until it is as a SET was to make it. What the SET's

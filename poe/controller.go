@@ -40,7 +40,8 @@ type Controller struct {
 
 	// Native lets the equipment cycle a port by itself where it can
 	// ([Resetter]): nothing can come between its off and on, but it, and not
-	// Hold, says how long the port stays dark.
+	// Hold, says how long the port stays dark. A reset of which neither the
+	// port nor its device shows anything within Settle is [ErrUnconfirmed].
 	Native bool
 
 	// Logger is told each step. Nil is silent.
@@ -69,7 +70,7 @@ func (c *Controller) allowed(id PortID) (Port, error) {
 }
 
 // Off disables a port for good, if the guard allows it, and returns once it is
-// dark.
+// dark. The journal keeps the mode in which On enables it again.
 func (c *Controller) Off(ctx context.Context, id PortID) error {
 	if _, err := c.allowed(id); err != nil {
 		return err
@@ -82,8 +83,12 @@ func (c *Controller) Off(ctx context.Context, id PortID) error {
 	if err := c.Check(ctx, id); err != nil {
 		return err
 	}
+	mode, err := c.modeOf(ctx, id)
+	if err != nil {
+		return fmt.Errorf("poe: port %v: left alone: %w", id, err)
+	}
 	c.log("off", id)
-	if err := c.Journal.begin(id, "", time.Now(), false); err != nil {
+	if err := c.Journal.begin(id, mode, time.Now(), false); err != nil {
 		return err
 	}
 	if err := c.PSE.Set(ctx, id, AdminDisabled); err != nil {
@@ -168,6 +173,16 @@ func (c *Controller) mode(ctx context.Context, id PortID) (string, error) {
 	mode, err := keeper.Mode(ctx, id)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return "", nil
+	}
+	return mode, err
+}
+
+// modeOf returns in which of several ways the port is enabled or, of one that
+// is off, was.
+func (c *Controller) modeOf(ctx context.Context, id PortID) (string, error) {
+	mode, err := c.mode(ctx, id)
+	if err == nil && mode == "" {
+		mode = c.Journal.mode(id)
 	}
 	return mode, err
 }

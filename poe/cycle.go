@@ -23,7 +23,8 @@ type Report struct {
 	Before Status `json:"before"`
 	After  Status `json:"after"`
 
-	// Faults says by how much each counter moved; nil where nobody counts.
+	// Faults says by how much each counter moved; nil where nobody counts, and
+	// when the switch restarted.
 	Faults *Counters `json:"faults,omitempty"`
 }
 
@@ -112,16 +113,21 @@ func linger(ctx context.Context, d time.Duration) (context.Context, func()) {
 	}
 }
 
-// start enables the port, unless it is, and waits for its device. A port that a
-// crash left dark gets back the mode that it had.
+// start enables the port, unless it is, and waits for its device. A port that is
+// off gets back the mode that it had.
 func (r *run) start(ctx context.Context) error {
-	intent, dark := r.Journal.dark(r.report.Port)
-	r.report.Mode = intent.Mode
+	id := r.report.Port
+	_, dark := r.Journal.dark(id)
+	var err error
 	if dark || r.unread != nil || r.report.Before.Admin != AdminEnabled {
-		if err := r.restore(intent.Mode); err != nil {
-			r.settled()
-			return err
-		}
+		r.report.Mode = r.Journal.mode(id)
+		err = r.restore(r.report.Mode)
+	} else {
+		err = r.Journal.done(id) // somebody else enabled it
+	}
+	if err != nil {
+		r.settled()
+		return err
 	}
 	return r.finish(ctx)
 }
@@ -130,14 +136,11 @@ func (r *run) start(ctx context.Context) error {
 // the switch tells nothing is left alone.
 func (r *run) cycle(ctx context.Context) error {
 	id := r.report.Port
-	mode, err := r.mode(ctx, id)
+	mode, err := r.modeOf(ctx, id)
 	if err = errors.Join(r.unread, err); err != nil {
 		return fmt.Errorf("poe: port %v: left alone: %w", id, err)
 	}
-	intent, wasDark := r.Journal.dark(id)
-	if mode == "" {
-		mode = intent.Mode // an earlier attempt left it off
-	}
+	_, wasDark := r.Journal.dark(id)
 	r.report.Mode = mode
 	r.log("journal", id, "mode", mode)
 	if err := r.Journal.begin(id, mode, time.Now(), true); err != nil {
@@ -192,20 +195,40 @@ func (r *run) off(ctx context.Context) error {
 	return nil
 }
 
-// reset lets the equipment cycle the port. The port may be back before anybody
-// looks, so that not to have seen it go proves nothing.
+// reset lets the equipment cycle the port. That it has done so is believed when
+// the port was seen without power, or its device, which answered, was seen not
+// to.
 func (r *run) reset(ctx context.Context, pse Resetter) error {
 	id := r.report.Port
+	wasUp := r.port.Up != nil && r.probe(ctx) == nil
 	r.log("reset", id)
 	if err := pse.Reset(ctx, id); err != nil {
 		return fmt.Errorf("poe: port %v: reset: %w", id, err)
 	}
 	r.report.Native = true
-	gone := func(s Status) bool { return !s.Delivering() }
-	if _, err := r.await(ctx, id, 3*r.poll(), "without power", gone); err == nil {
+	silent := false
+	gone := func(s Status) bool {
+		if s.Delivering() {
+			silent = wasUp && r.probe(ctx) != nil
+			return silent
+		}
+		return true
+	}
+	if _, err := r.await(ctx, id, r.settle(), "without power", gone); err != nil {
+		return err
+	}
+	if !silent {
 		r.report.Dark = time.Now()
 	}
 	return nil
+}
+
+// probe asks the device once, for no longer than a look or two may take: one
+// without power says nothing.
+func (r *run) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*r.poll())
+	defer cancel()
+	return r.port.Up(ctx)
 }
 
 // finish waits until the port delivers power and its device is up.
@@ -250,7 +273,8 @@ func (r *run) settled() {
 		r.report.After = after
 	}
 	if now, ok := r.counters(ctx, r.report.Port); ok && r.counted {
-		moved := now.Since(r.before)
-		r.report.Faults = &moved
+		if moved, ok := now.Since(r.before); ok {
+			r.report.Faults = &moved
+		}
 	}
 }

@@ -416,3 +416,73 @@ func TestNoSetIsRepeatedBlindly(t *testing.T) {
 		require.Equal(t, []poe.Admin{poe.AdminDisabled, poe.AdminEnabled}, sw.asked)
 	})
 }
+
+func TestOffKeepsTheMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := &moded{Switch: poetest.New(poetest.Config{Ports: 4}), mode: map[poe.PortID]string{port(1): "static"}}
+		c := controller(t, sw.Switch)
+		c.PSE = sw
+		require.NoError(t, c.Off(t.Context(), port(1)))
+		require.NoError(t, c.Off(t.Context(), port(1)), "off already")
+		require.Empty(t, c.Journal.Dark())
+		c.Journal = reopen(t, c.Journal)
+		report, err := c.On(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, "static", report.Mode)
+		require.Equal(t, "static", sw.mode[port(1)])
+
+		sw.mode[port(1)] = "limit"
+		require.NoError(t, c.Off(t.Context(), port(1)))
+		_, err = c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, "limit", sw.mode[port(1)])
+		sw.fail = errors.New("no answer")
+		require.ErrorContains(t, c.Off(t.Context(), port(1)), "left alone")
+		require.True(t, status(t, sw.Switch, 1).Delivering())
+	})
+}
+
+// idle is a PSE whose reset does nothing.
+type idle struct{ *scripted }
+
+func (idle) Reset(context.Context, poe.PortID) error { return nil }
+
+func TestAResetOfWhichNothingIsSeenIsNoSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := scriptedController(t, idle{script(1)}, 1)
+		c.Native = true
+		report, err := c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrUnconfirmed)
+		require.Zero(t, report.Dark)
+		require.Empty(t, c.Journal.Dark())
+
+		asked := 0
+		c.Guard.Ports[port(1)] = poe.Port{Up: func(context.Context) error {
+			if asked++; asked == 2 {
+				return errors.New("it boots")
+			}
+			return nil
+		}}
+		report, err = c.Cycle(t.Context(), port(1))
+		require.NoError(t, err, "the device was away")
+		require.Zero(t, report.Dark, "the port was not seen without power")
+	})
+}
+
+func TestARestartMovesNoCounters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := poetest.New(poetest.Config{Ports: 4})
+		sw.Fail(port(1), poe.DetectionFault)
+		sw.Fail(port(1), 0)
+		c := controller(t, sw)
+		time.AfterFunc(2*time.Second, func() { sw.Restart(time.Second) })
+		report, err := c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Nil(t, report.Faults)
+	})
+}
+
+func TestDarkIsNoNegativeReading(t *testing.T) {
+	s := poe.Status{Admin: poe.AdminDisabled, Detection: poe.DetectionDisabled, Metered: true, Watts: -5}
+	require.False(t, s.Dark())
+}

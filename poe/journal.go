@@ -19,7 +19,8 @@ import (
 const maxJournal = 1 << 20
 
 // Journal is the file in which stands, before a port's power is taken away,
-// that it must come on again, and when each port was last interrupted. It
+// that it must come on again, when each port was last interrupted, and how one
+// that is off for good was enabled. It
 // holds one switch, and one process at a time holds it. Its methods are safe
 // for concurrent use.
 type Journal struct {
@@ -36,6 +37,7 @@ type journalState struct {
 	Version int                  `json:"version"`
 	Dark    map[PortID]Intent    `json:"dark,omitempty"`
 	Cut     map[PortID]time.Time `json:"cut,omitempty"`
+	Modes   map[PortID]string    `json:"modes,omitempty"` // of ports that are off for good
 }
 
 const journalVersion = 1
@@ -56,11 +58,30 @@ func OpenJournal(path string) (*Journal, error) {
 		return nil, fmt.Errorf("poe: journal %s: %w", path, err)
 	}
 	j := &Journal{path: path, lock: lock, step: func(string) {}, held: map[PortID]bool{}}
-	if err := j.read(); err != nil {
+	err = j.read()
+	if err == nil {
+		err = j.forgetFuture(time.Now())
+	}
+	if err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return j, nil
+}
+
+// forgetFuture takes interruptions that are yet to come, which a wrong clock
+// wrote, for ones of now: a port must not wait for years.
+func (j *Journal) forgetFuture(now time.Time) error {
+	later := maps.Clone(j.state.Cut)
+	maps.DeleteFunc(later, func(_ PortID, cut time.Time) bool { return !cut.After(now) })
+	if len(later) == 0 {
+		return nil
+	}
+	return j.change(func(s *journalState) {
+		for id := range later {
+			s.Cut[id] = now
+		}
+	})
 }
 
 // Close lets another process open the journal. What is dark stays written.
@@ -87,6 +108,16 @@ func (j *Journal) dark(id PortID) (Intent, bool) {
 	return intent, ok
 }
 
+// mode returns how a port was enabled that is off, "" when that is not known.
+func (j *Journal) mode(id PortID) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if intent, dark := j.state.Dark[id]; dark {
+		return intent.Mode
+	}
+	return j.state.Modes[id]
+}
+
 // LastCut returns when the port's power was last taken away, zero for never.
 func (j *Journal) LastCut(id PortID) time.Time {
 	j.mu.Lock()
@@ -109,31 +140,38 @@ func (j *Journal) claim(id PortID) (release func(), err error) {
 	}, nil
 }
 
-// begin writes that the port is about to go dark. mustReturn says whether it
-// must come on again.
+// begin writes that the port, enabled in the mode, is about to go dark.
+// mustReturn says whether it must come on again.
 func (j *Journal) begin(id PortID, mode string, now time.Time, mustReturn bool) error {
 	return j.change(func(s *journalState) {
 		s.Cut[id] = now
 		delete(s.Dark, id)
-		if mustReturn {
+		delete(s.Modes, id)
+		switch {
+		case mustReturn:
 			s.Dark[id] = Intent{Mode: mode, Since: now}
+		case mode != "":
+			s.Modes[id] = mode
 		}
 	})
 }
 
 // done writes that the port is on.
 func (j *Journal) done(id PortID) error {
-	if _, dark := j.dark(id); !dark {
+	if _, dark := j.dark(id); !dark && j.mode(id) == "" {
 		return nil
 	}
-	return j.change(func(s *journalState) { delete(s.Dark, id) })
+	return j.change(func(s *journalState) {
+		delete(s.Dark, id)
+		delete(s.Modes, id)
+	})
 }
 
 // change writes the changed state before it becomes the journal's.
 func (j *Journal) change(edit func(*journalState)) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	next := journalState{Version: journalVersion, Dark: maps.Clone(j.state.Dark), Cut: maps.Clone(j.state.Cut)}
+	next := journalState{Version: journalVersion, Dark: maps.Clone(j.state.Dark), Cut: maps.Clone(j.state.Cut), Modes: maps.Clone(j.state.Modes)}
 	edit(&next)
 	if err := j.write(next); err != nil {
 		return fmt.Errorf("poe: journal %s: %w", j.path, err)
@@ -186,6 +224,9 @@ func parseJournal(text []byte) (journalState, error) {
 	}
 	if s.Cut == nil {
 		s.Cut = map[PortID]time.Time{}
+	}
+	if s.Modes == nil {
+		s.Modes = map[PortID]string{}
 	}
 	for id := range s.Dark {
 		if !id.IsValid() {

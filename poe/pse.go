@@ -36,7 +36,8 @@ type CounterReader interface {
 
 // Resetter is a PSE that can itself take a port's power away and give it back.
 // Nothing can come between the two, but how long the port stays dark is the
-// equipment's choice.
+// equipment's choice. An error that wraps [errors.ErrUnsupported] says that it
+// has none, and that nothing was changed.
 type Resetter interface {
 	Reset(ctx context.Context, port PortID) error
 }

@@ -167,6 +167,10 @@ func (j *Journal) done(id PortID) error {
 	})
 }
 
+// Forget takes a port off those that must be switched on: the operator's way
+// out where that is not possible. It has no effect on the port.
+func (j *Journal) Forget(id PortID) error { return j.done(id) }
+
 // change writes the changed state before it becomes the journal's.
 func (j *Journal) change(edit func(*journalState)) error {
 	j.mu.Lock()
@@ -183,8 +187,8 @@ func (j *Journal) change(edit func(*journalState)) error {
 func (j *Journal) read() error {
 	f, err := os.Open(j.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		j.state, _ = parseJournal(nil)
-		return nil
+		j.state, err = parseJournal(fmt.Appendf(nil, `{"version":%d}`, journalVersion))
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("poe: journal: %w", err)
@@ -200,21 +204,22 @@ func (j *Journal) read() error {
 	return nil
 }
 
-// parseJournal reads a journal's text. An empty one is a new journal.
+// parseJournal reads a journal's text.
 func parseJournal(text []byte) (journalState, error) {
-	s := journalState{Version: journalVersion}
+	var s journalState
 	if len(text) > maxJournal {
 		return s, fmt.Errorf("longer than %d bytes", maxJournal)
 	}
-	if len(text) > 0 {
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&s); err != nil {
-			return s, err
-		}
-		if _, err := d.Token(); err != io.EOF {
-			return s, errors.New("text after its end")
-		}
+	if len(text) == 0 {
+		return s, errors.New("empty, which nobody wrote")
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return s, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return s, errors.New("text after its end")
 	}
 	if s.Version != journalVersion {
 		return s, fmt.Errorf("version %d, want %d", s.Version, journalVersion)

@@ -77,6 +77,7 @@ func TestJournalClaimsAPortOnce(t *testing.T) {
 func TestJournalRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sw1.json")
 	for text, want := range map[string]string{
+		"":                                  "empty",
 		"{":                                 "unexpected EOF",
 		`{"version":2}`:                     "version 2, want 1",
 		`{"version":1,"bright":{}}`:         "bright",

@@ -148,7 +148,11 @@ func (p *PSE) Status(ctx context.Context, ports ...poe.PortID) ([]poe.Status, er
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r.status(id))
+		s := r.status(id)
+		if s.Admin == 0 || s.Detection == 0 { // it would confirm what nobody has seen
+			return nil, fmt.Errorf("poe/ethtool: port %v (%s): the kernel does not know the port's state: it is %v", id, p.interfaces[id], s)
+		}
+		all = append(all, s)
 	}
 	return all, nil
 }

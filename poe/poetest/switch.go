@@ -99,18 +99,25 @@ func or[T int | float64](value, otherwise T) T {
 	return value
 }
 
-// Attach puts a device on a port, or takes it away when it is nil.
+// Attach puts a device on a port, or takes it away when it is nil. A port that
+// the switch lacks is left out.
 func (s *Switch) Attach(id poe.PortID, device *Device) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ports[id].device, s.ports[id].changed = device, time.Now()
+	if p := s.ports[id]; p != nil {
+		p.device, p.changed = device, time.Now()
+	}
 }
 
-// Fail keeps the port in a fault, which moves its counters. Zero ends it.
+// Fail keeps the port in a fault, which moves its counters. Zero ends it. A
+// port that the switch lacks is left out.
 func (s *Switch) Fail(id poe.PortID, fault poe.Detection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.ports[id]
+	if p == nil {
+		return
+	}
 	p.fault, p.changed = fault, time.Now()
 	if fault != 0 {
 		p.counters.Overload++

@@ -108,6 +108,8 @@ func TestMikroTikIsReadOnly(t *testing.T) {
 	require.ErrorIs(t, err, poe.ErrRefused)
 	_, err = client.Supplies(t.Context())
 	require.ErrorIs(t, err, errors.ErrUnsupported)
+	_, err = client.Status(t.Context(), poe.PortID{Group: 2, Port: 1})
+	require.ErrorIs(t, err, poe.ErrNoPort, "its table has no groups")
 }
 
 func conform(t *testing.T, sw poe.PSE) error {

@@ -69,6 +69,14 @@ func OpenJournal(path string) (*Journal, error) {
 	return j, nil
 }
 
+// ReadJournal reads the journal in the file as it is now, for
+// [Controller.Explain], [Controller.Check] and [Journal.Dark]. It makes no file
+// and asks for no lock, and what would change the journal fails.
+func ReadJournal(path string) (*Journal, error) {
+	j := &Journal{path: path, step: func(string) {}, held: map[PortID]bool{}}
+	return j, j.read()
+}
+
 // forgetFuture takes interruptions that are yet to come, which a wrong clock
 // wrote, for ones of now: a port must not wait for years.
 func (j *Journal) forgetFuture(now time.Time) error {
@@ -85,7 +93,12 @@ func (j *Journal) forgetFuture(now time.Time) error {
 }
 
 // Close lets another process open the journal. What is dark stays written.
-func (j *Journal) Close() error { return j.lock.Close() }
+func (j *Journal) Close() error {
+	if j.lock == nil {
+		return nil
+	}
+	return j.lock.Close()
+}
 
 // Dark returns the ports that must be switched on, in order.
 func (j *Journal) Dark() []Intent {
@@ -175,6 +188,9 @@ func (j *Journal) Forget(id PortID) error { return j.done(id) }
 func (j *Journal) change(edit func(*journalState)) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.lock == nil {
+		return fmt.Errorf("poe: journal %s: only read", j.path)
+	}
 	next := journalState{Version: journalVersion, Dark: maps.Clone(j.state.Dark), Cut: maps.Clone(j.state.Cut), Modes: maps.Clone(j.state.Modes)}
 	edit(&next)
 	if err := j.write(next); err != nil {

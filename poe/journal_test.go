@@ -116,3 +116,13 @@ func FuzzParseJournal(f *testing.F) {
 		require.Len(t, j.state.Cut, len(s.Cut))
 	})
 }
+
+func TestReadJournalMakesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "sw1.json")
+	j, err := ReadJournal(path)
+	require.NoError(t, err)
+	require.Empty(t, j.Dark())
+	require.ErrorContains(t, j.begin(PortID{1, 1}, "", time.Now(), true), "only read")
+	require.NoError(t, j.Close())
+	require.NoDirExists(t, filepath.Dir(path))
+}

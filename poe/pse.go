@@ -76,12 +76,6 @@ type Learner interface {
 	Stations(ctx context.Context) ([]Station, error)
 }
 
-// Explainer is a PSE that can say what Set would do as the command that a
-// person would type, without secrets.
-type Explainer interface {
-	Explain(port PortID, admin Admin) string
-}
-
 // Errors that a caller may tell apart with [errors.Is].
 var (
 	ErrNoPort      = errors.New("no such PSE port")

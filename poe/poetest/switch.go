@@ -259,8 +259,14 @@ func (s *Switch) Stations(ctx context.Context) ([]poe.Station, error) {
 }
 
 // Explain implements poe.Explainer.
-func (s *Switch) Explain(id poe.PortID, admin poe.Admin) string {
-	return fmt.Sprintf("simulated switch: port %v %v", id, admin)
+func (s *Switch) Explain(step poe.Step) string {
+	switch {
+	case step.Reset && makers[s.config.Vendor].reset == "":
+		return ""
+	case step.Reset:
+		return fmt.Sprintf("simulated switch: port %v reset", step.Port)
+	}
+	return fmt.Sprintf("simulated switch: port %v %v", step.Port, step.Admin)
 }
 
 // reachable waits while the switch is busy or restarting.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gosnmp/gosnmp"
@@ -15,6 +16,9 @@ import (
 var ciscoModes = []string{1: "auto", 2: "static", 3: "limit"}
 
 const ciscoDisable = 4
+
+// The values of agentPethPortReset (NETGEAR-POWER-ETHERNET-MIB).
+const resetNow, resetNone = 1, 0
 
 // readBack is the pause between two looks at what a SET has done.
 const readBack = 100 * time.Millisecond
@@ -32,7 +36,6 @@ func (s *Switch) Reset(ctx context.Context, id poe.PortID) error {
 	if s.vendor.reset == "" {
 		return s.unsupported("a port's reset")
 	}
-	const resetNow, resetNone = 1, 0
 	return s.change(ctx, id, s.vendor.reset, resetNow, resetNone)
 }
 
@@ -124,10 +127,19 @@ func (s *Switch) confirm(ctx context.Context, id poe.PortID, oid string, reads i
 
 // Explain implements poe.Explainer with net-snmp's command. Its passphrases
 // come from ~/.snmp/snmp.conf.
-func (s *Switch) Explain(id poe.PortID, admin poe.Admin) string {
+func (s *Switch) Explain(step poe.Step) string {
+	column, value := portAdmin, int(step.Admin)
+	switch {
+	case s.vendor.readOnly || step.Reset && s.vendor.reset == "":
+		return ""
+	case step.Reset:
+		column, value = s.vendor.reset, resetNow
+	case step.Mode != "" && s.vendor.mode != "":
+		column, value = s.vendor.mode, slices.Index(ciscoModes, step.Mode)
+	}
 	user := "-v2c"
 	if s.config.Version == V3 {
 		user = "-v3 -l authPriv -u " + s.config.User
 	}
-	return fmt.Sprintf("snmpset %s %s %s.%s i %d", user, s.config.Address, portAdmin, s.index(id), admin)
+	return fmt.Sprintf("snmpset %s %s %s.%s i %d", user, s.config.Address, column, s.index(step.Port), value)
 }

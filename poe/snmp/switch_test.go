@@ -199,7 +199,7 @@ func TestStations(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	client := dial(t, poetest.New(poetest.Config{Ports: 2}))
-	require.Regexp(t, `^snmpset -v2c 127\.0\.0\.1:\d+ 1\.3\.6\.1\.2\.1\.105\.1\.1\.1\.3\.1\.2 i 2$`, client.Explain(port2, poe.AdminDisabled))
+	require.Regexp(t, `^snmpset -v2c 127\.0\.0\.1:\d+ 1\.3\.6\.1\.2\.1\.105\.1\.1\.1\.3\.1\.2 i 2$`, client.Explain(poe.Step{Port: port2, Admin: poe.AdminDisabled}))
 }
 
 func BenchmarkStatus48(b *testing.B) {
@@ -219,5 +219,33 @@ func cycler(t *testing.T, sw poe.PSE) *poe.Controller {
 	return &poe.Controller{
 		PSE: sw, Journal: journal, Guard: poe.Guard{Cooldown: -1, Ports: map[poe.PortID]poe.Port{port1: {Name: "pi1"}}},
 		Hold: 100 * time.Millisecond, Poll: 20 * time.Millisecond, Settle: 15 * time.Second,
+	}
+}
+
+// TestExplainSaysWhatIsDone has the mode of Cisco IOS and Netgear's reset.
+func TestExplainSaysWhatIsDone(t *testing.T) {
+	for vendor, want := range map[poetest.Vendor][]string{
+		poetest.CiscoIOS: {`1\.3\.6\.1\.2\.1\.105\.1\.1\.1\.3\.1\.1 i 2$`, `^sleep 5$`, `1\.3\.6\.1\.4\.1\.9\.9\.402\.1\.2\.1\.1\.1\.1 i 2$`},
+		poetest.Netgear:  {`1\.3\.6\.1\.4\.1\.4526\.10\.15\.1\.1\.1\.10\.1\.1 i 1$`},
+	} {
+		client := dial(t, poetest.New(poetest.Config{Ports: 2, Vendor: vendor}))
+		if vendor == poetest.CiscoIOS {
+			require.NoError(t, client.SetMode(t.Context(), port1, "static"))
+		}
+		journal, err := poe.OpenJournal(filepath.Join(t.TempDir(), "journal.json"))
+		require.NoError(t, err)
+		defer journal.Close()
+		c := poe.Controller{PSE: client, Journal: journal, Native: true, Guard: poe.Guard{Ports: map[poe.PortID]poe.Port{port1: {}}}}
+		lines, err := c.Explain(t.Context(), port1, poe.AdminDisabled, poe.AdminEnabled)
+		require.NoError(t, err)
+		require.Len(t, lines, len(want))
+		for i := range want {
+			require.Regexp(t, want[i], lines[i])
+		}
+		lines, err = c.Explain(t.Context(), port1, poe.AdminEnabled)
+		require.NoError(t, err)
+		require.Empty(t, lines, "it is on")
+		_, err = c.Explain(t.Context(), port2, poe.AdminDisabled)
+		require.ErrorIs(t, err, poe.ErrNotListed)
 	}
 }

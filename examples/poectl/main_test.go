@@ -33,6 +33,11 @@ func TestUnit(t *testing.T) {
 	self, err := os.Executable() // it wants the program to be there
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "poectl.service")
+	// Who commands poectl writes its journals with mode 0600: the same user must
+	// recover.
+	require.NotContains(t, string(unit), "\nDynamicUser=")
+	require.NotContains(t, string(unit), "\nUser=")
+	require.Contains(t, string(unit), "poectl recover ")
 	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(unit, []byte("/usr/local/bin/poectl"), []byte(self)), 0o600))
 	lab.Run(t, "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path)
 }

@@ -45,6 +45,7 @@ type Trouble struct {
 	LoseSets    int           // so many changes vanish undone
 	LoseReplies int           // so many changes are made and not answered
 	Refuse      bool          // no change is allowed
+	Lie         bool          // changes are made, and called refused
 }
 
 // Switch is a simulated switch. Its methods are safe for concurrent use.
@@ -297,7 +298,8 @@ func (s *Switch) set(ctx context.Context, id poe.PortID, change func(*port)) err
 	if !ok {
 		return fmt.Errorf("poetest: port %v: %w", id, poe.ErrNoPort)
 	}
-	switch s.suffer(ctx) {
+	fate := s.suffer(ctx)
+	switch fate {
 	case refused:
 		return fmt.Errorf("poetest: port %v: %w", id, poe.ErrRefused)
 	case setLost:
@@ -306,6 +308,9 @@ func (s *Switch) set(ctx context.Context, id poe.PortID, change func(*port)) err
 	s.mu.Lock()
 	change(p)
 	s.mu.Unlock()
+	if fate == denied {
+		return fmt.Errorf("poetest: port %v: %w", id, poe.ErrRefused)
+	}
 	return nil
 }
 
@@ -316,6 +321,7 @@ const (
 	refused
 	setLost
 	replyLost
+	denied
 )
 
 // suffer takes the time that a change takes, and says what becomes of it.
@@ -326,6 +332,8 @@ func (s *Switch) suffer(ctx context.Context) fate {
 	switch {
 	case t.Refuse:
 		fate = refused
+	case t.Lie:
+		fate = denied
 	case t.LoseSets > 0:
 		s.trouble.LoseSets--
 		fate = setLost

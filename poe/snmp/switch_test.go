@@ -249,3 +249,13 @@ func TestExplainSaysWhatIsDone(t *testing.T) {
 		require.ErrorIs(t, err, poe.ErrNotListed)
 	}
 }
+
+// TestARefusalThatIsNotTrue has the change made and called refused.
+func TestARefusalThatIsNotTrue(t *testing.T) {
+	sw := poetest.New(poetest.Config{Ports: 2})
+	client := dial(t, sw)
+	sw.Make(poetest.Trouble{Lie: true})
+	require.NoError(t, client.Set(t.Context(), port1, poe.AdminDisabled), "the state is what counts")
+	require.ErrorIs(t, client.Set(t.Context(), port1, poe.AdminDisabled), poe.ErrRefused, "nothing has changed")
+	require.NoError(t, client.Set(t.Context(), port1, poe.AdminEnabled))
+}

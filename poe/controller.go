@@ -40,7 +40,8 @@ type Controller struct {
 
 	// Native lets the equipment cycle a port by itself where it can
 	// ([Resetter]): nothing can come between its off and on, but it, and not
-	// Hold, says how long the port stays dark.
+	// Hold, says how long the port stays dark. A reset of which neither the
+	// port nor its device shows anything within Settle is [ErrUnconfirmed].
 	Native bool
 
 	// Logger is told each step. Nil is silent.
@@ -69,7 +70,7 @@ func (c *Controller) allowed(id PortID) (Port, error) {
 }
 
 // Off disables a port for good, if the guard allows it, and returns once it is
-// dark.
+// dark. The journal keeps the mode in which On enables it again.
 func (c *Controller) Off(ctx context.Context, id PortID) error {
 	if _, err := c.allowed(id); err != nil {
 		return err
@@ -82,8 +83,12 @@ func (c *Controller) Off(ctx context.Context, id PortID) error {
 	if err := c.Check(ctx, id); err != nil {
 		return err
 	}
+	mode, err := c.modeOf(ctx, id)
+	if err != nil {
+		return fmt.Errorf("poe: port %v: left alone: %w", id, err)
+	}
 	c.log("off", id)
-	if err := c.Journal.begin(id, "", time.Now(), false); err != nil {
+	if err := c.Journal.begin(id, mode, time.Now(), false); err != nil {
 		return err
 	}
 	if err := c.PSE.Set(ctx, id, AdminDisabled); err != nil {
@@ -104,40 +109,53 @@ func (c *Controller) On(ctx context.Context, id PortID) (Report, error) {
 		return Report{Port: id, Name: port.Name}, err
 	}
 	defer release()
-	run := c.begin(ctx, id, port)
+	run, end := c.begin(ctx, id, port)
+	defer end()
 	err = run.start(ctx)
 	return run.report, err
 }
 
 // restore enables the port, and then takes it off the journal. It does so
-// whatever becomes of ctx: a device may be without power. While somebody waits
-// for the device, a switch that restarts has as long as one that boots.
-func (c *Controller) restore(ctx context.Context, id PortID, mode string) error {
-	limit := c.settle()
-	if ctx.Err() == nil {
-		limit = max(limit, c.boot())
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+// whatever becomes of the caller's context: a device may be without power.
+// While somebody waits for the device, a switch that restarts has as long as
+// one that boots. A further attempt is made only when the switch's own state
+// speaks against the one before.
+func (r *run) restore(mode string) error {
+	id := r.report.Port
+	ctx, cancel := context.WithTimeout(r.grace, max(r.settle(), r.boot()))
 	defer cancel()
-	_, dark := c.Journal.dark(id)
-	c.log("on", id)
-	for {
-		err := c.enable(ctx, id, mode)
-		if err == nil {
-			break
-		}
-		c.log("on failed", id, "error", err)
+	_, dark := r.Journal.dark(id)
+	r.log("on", id)
+	err := r.enable(ctx, id, mode)
+	for err != nil {
+		r.log("on failed", id, "error", err)
 		hopeless := errors.Is(err, ErrNoPort) || errors.Is(err, ErrRefused) && !dark
-		if hopeless || !c.pause(ctx) {
+		if hopeless || !r.pause(ctx) {
 			return fmt.Errorf("poe: port %v: on: %w", id, err)
 		}
+		on, errLook := r.enabled(ctx, id, mode)
+		switch {
+		case on:
+			err = nil
+		case errLook == nil:
+			err = r.enable(ctx, id, mode)
+		}
 	}
-	c.log("is on", id)
-	return c.Journal.done(id)
+	r.log("is on", id)
+	return r.Journal.done(id)
 }
 
-// enable enables the port in the given mode once. A further attempt is made
-// only after the switch's own state has spoken against this one.
+// enabled reports whether the port is as enable would make it.
+func (c *Controller) enabled(ctx context.Context, id PortID, mode string) (bool, error) {
+	s, err := c.status(ctx, id)
+	if err != nil || s.Admin != AdminEnabled || mode == "" {
+		return err == nil && s.Admin == AdminEnabled, err
+	}
+	now, err := c.mode(ctx, id)
+	return err == nil && now == mode, err
+}
+
+// enable enables the port in the given mode once.
 func (c *Controller) enable(ctx context.Context, id PortID, mode string) error {
 	if keeper, ok := c.PSE.(ModeKeeper); ok && mode != "" {
 		return keeper.SetMode(ctx, id, mode)
@@ -155,6 +173,16 @@ func (c *Controller) mode(ctx context.Context, id PortID) (string, error) {
 	mode, err := keeper.Mode(ctx, id)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return "", nil
+	}
+	return mode, err
+}
+
+// modeOf returns in which of several ways the port is enabled or, of one that
+// is off, was.
+func (c *Controller) modeOf(ctx context.Context, id PortID) (string, error) {
+	mode, err := c.mode(ctx, id)
+	if err == nil && mode == "" {
+		mode = c.Journal.mode(id)
 	}
 	return mode, err
 }
@@ -193,8 +221,8 @@ func (c *Controller) await(ctx context.Context, id PortID, limit time.Duration, 
 			c.log("is "+what, id, "status", s)
 			return s, nil
 		}
-		if limited.Err() == nil || last.Admin == 0 { // the end of the wait is no news
-			last, errLast = s, err
+		if errLast = err; err == nil {
+			last = s
 		}
 		if !c.pause(limited) {
 			return last, c.gaveUp(ctx, last, what, limit, errLast)
@@ -207,6 +235,8 @@ func (c *Controller) gaveUp(ctx context.Context, s Status, what string, limit ti
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("poe: port %v: not yet %s: %w", s.Port, what, context.Cause(ctx))
+	case err != nil && s.Admin != 0:
+		return fmt.Errorf("poe: port %v: not %s within %v: %w: it was %v, and then: %w", s.Port, what, limit, ErrUnconfirmed, s, err)
 	case err != nil:
 		return fmt.Errorf("poe: port %v: not %s within %v: %w: %w", s.Port, what, limit, ErrUnconfirmed, err)
 	}

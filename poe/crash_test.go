@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,12 +37,12 @@ const crashPorts = 4
 // the process by SIGKILL at one of these steps.
 type deadly struct {
 	*snmp.Switch
-	left   int
-	cycled map[poe.PortID]bool
+	left   atomic.Int64
+	cycled sync.Map // of PortID
 }
 
 func (d *deadly) step(string) {
-	if d.left--; d.left == 0 {
+	if d.left.Add(-1) == 0 {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
@@ -49,8 +51,20 @@ func (d *deadly) step(string) {
 func (d *deadly) Set(ctx context.Context, id poe.PortID, admin poe.Admin) error {
 	d.step("before set")
 	err := d.Switch.Set(ctx, id, admin)
-	d.cycled[id] = d.cycled[id] || admin == poe.AdminDisabled
+	if admin == poe.AdminDisabled {
+		d.cycled.Store(id, true)
+	}
 	d.step("after set")
+	return err
+}
+
+func (d *deadly) Reset(ctx context.Context, id poe.PortID) error {
+	d.step("before reset")
+	err := d.Switch.Reset(ctx, id)
+	if err == nil {
+		d.cycled.Store(id, true)
+	}
+	d.step("after reset")
 	return err
 }
 
@@ -79,15 +93,16 @@ func crashChild(t *testing.T, task string) {
 	require.NoError(t, err)
 	journal, err := poe.OpenJournal(f[1])
 	require.NoError(t, err)
-	d := &deadly{client, left, map[poe.PortID]bool{}}
+	d := &deadly{Switch: client}
+	d.left.Store(int64(left))
 	journal.OnStep(d.step)
 	c := poe.Controller{
 		PSE: d, Journal: journal, Logger: slog.New(d), Guard: poe.Guard{Cooldown: -1, Ports: map[poe.PortID]poe.Port{}},
-		Hold: time.Millisecond, Poll: time.Millisecond, Boot: 5 * time.Millisecond,
+		Hold: time.Millisecond, Poll: time.Millisecond, Boot: 5 * time.Millisecond, Native: true,
 	}
 	for _, id := range ports(crashPorts) {
 		c.Guard.Ports[id] = poe.Port{Up: func(context.Context) error {
-			if id.Port%2 == 0 && !d.cycled[id] {
+			if _, cycled := d.cycled.Load(id); id.Port%2 == 0 && !cycled {
 				return errors.New("hangs until it is cycled")
 			}
 			return nil
@@ -98,8 +113,9 @@ func crashChild(t *testing.T, task string) {
 		_, err = c.Recover(t.Context())
 	case "cycle":
 		_, err = c.Cycle(t.Context(), port(1))
-	case "stagger":
-		for _, errPort := range c.Stagger(t.Context(), ports(crashPorts), poe.Pace{AtOnce: 1}) {
+	case "stagger", "crowd":
+		atOnce := map[string]int{"stagger": 1, "crowd": crashPorts}[f[2]]
+		for _, errPort := range c.Stagger(t.Context(), ports(crashPorts), poe.Pace{AtOnce: atOnce}) {
 			err = errors.Join(err, errPort)
 		}
 	}
@@ -157,6 +173,9 @@ func (c *crasher) recovered(t *testing.T, after string) {
 	require.False(t, c.run(t, "recover", 0, 0))
 	require.Empty(t, c.dark(t), "after %s", after)
 	mode, err := c.client.Mode(t.Context(), port(1))
+	if errors.Is(err, errors.ErrUnsupported) {
+		return
+	}
 	require.NoError(t, err)
 	require.Equal(t, "static", mode, "after %s", after)
 }
@@ -169,7 +188,15 @@ func TestCrash(t *testing.T) {
 		crashChild(t, task)
 		return
 	}
-	c := &crasher{sw: poetest.New(poetest.Config{Ports: crashPorts, Vendor: poetest.CiscoIOS}), journal: filepath.Join(t.TempDir(), "journal.json")}
+	t.Run("Cisco IOS", func(t *testing.T) { crash(t, poetest.Config{Ports: crashPorts, Vendor: poetest.CiscoIOS}, 100) })
+	t.Run("Netgear's own reset", func(t *testing.T) {
+		crash(t, poetest.Config{Ports: crashPorts, Vendor: poetest.Netgear, Detect: 20 * time.Millisecond}, 0)
+	})
+}
+
+// crash kills at every step, and then goes on until there are so many kills.
+func crash(t *testing.T, config poetest.Config, kills int) {
+	c := &crasher{sw: poetest.New(config), journal: filepath.Join(t.TempDir(), "journal.json")}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	go c.sw.Serve(t.Context(), conn, "secret")
@@ -177,11 +204,13 @@ func TestCrash(t *testing.T) {
 	c.client, err = snmp.Dial(t.Context(), snmp.Config{Address: c.address, Version: snmp.V2c, Community: "secret"})
 	require.NoError(t, err)
 	defer c.client.Close()
-	require.NoError(t, c.client.SetMode(t.Context(), port(1), "static"))
+	if config.Vendor == poetest.CiscoIOS {
+		require.NoError(t, c.client.SetMode(t.Context(), port(1), "static"))
+	}
 
 	steps := map[string]int{}
 	wasDark := 0
-	for _, what := range []string{"cycle", "stagger"} {
+	for _, what := range []string{"cycle", "stagger", "crowd"} {
 		for step := 1; c.run(t, what, step, 0); step++ {
 			steps[what] = step
 			if len(c.dark(t)) > 0 {
@@ -192,12 +221,14 @@ func TestCrash(t *testing.T) {
 		}
 		require.Greater(t, steps[what], 10, "%s has no steps", what)
 	}
-	require.Greater(t, wasDark, 5, "hardly a kill found a port dark")
-	for c.kills < 100 {
-		what := []string{"cycle", "stagger"}[rand.IntN(2)]
+	if config.Vendor == poetest.CiscoIOS { // Netgear's reset leaves none
+		require.Greater(t, wasDark, 5, "hardly a kill found a port dark")
+	}
+	for c.kills < kills {
+		what := []string{"cycle", "stagger", "crowd"}[rand.IntN(3)]
 		after := 5*time.Millisecond + rand.N(40*time.Millisecond)
 		c.run(t, what, 0, after)
 		c.recovered(t, fmt.Sprintf("%v of %s", after, what))
 	}
-	t.Logf("killed %d times: at %d steps of a cycle, %d of a stagger; %d kills left a port dark", c.kills, steps["cycle"], steps["stagger"], wasDark)
+	t.Logf("killed %d times: at %d steps of a cycle, %d of a stagger, %d of one at once; %d kills left a port dark", c.kills, steps["cycle"], steps["stagger"], steps["crowd"], wasDark)
 }

@@ -23,7 +23,8 @@ type Report struct {
 	Before Status `json:"before"`
 	After  Status `json:"after"`
 
-	// Faults says by how much each counter moved; nil where nobody counts.
+	// Faults says by how much each counter moved; nil where nobody counts, and
+	// when the switch restarted.
 	Faults *Counters `json:"faults,omitempty"`
 }
 
@@ -56,10 +57,10 @@ func (r Report) String() string {
 // delivers power and the device is up. A port that was disabled is on then, too.
 //
 // From the journal's entry on, the port is enabled again whatever happens, a
-// cancelled ctx included; Cycle then returns within Settle. A switch that does
-// not answer is tried for as long as Boot. When that fails, the journal keeps
-// the port for [Controller.Recover]. The report holds what was reached also
-// when the error is not nil.
+// cancelled ctx included; Cycle returns within Settle of that. A switch that
+// does not answer is tried for as long as Boot. When that fails, the journal
+// keeps the port for [Controller.Recover]. The report holds what was reached
+// also when the error is not nil.
 func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 	port, err := c.allowed(id)
 	if err != nil {
@@ -73,7 +74,8 @@ func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 	if err != nil {
 		return Report{Port: id, Name: port.Name}, err
 	}
-	run := c.begin(ctx, id, port)
+	run, end := c.begin(ctx, id, port)
+	defer end()
 	err = run.cycle(ctx)
 	return run.report, err
 }
@@ -81,6 +83,7 @@ func (c *Controller) Cycle(ctx context.Context, id PortID) (Report, error) {
 // run is one port's way through a cycle or a start.
 type run struct {
 	*Controller
+	grace   context.Context // ends Settle after the caller's
 	port    Port
 	report  Report
 	unread  error // why nobody knows how the port was
@@ -88,24 +91,43 @@ type run struct {
 	counted bool
 }
 
-// begin takes down how the port is.
-func (c *Controller) begin(ctx context.Context, id PortID, port Port) *run {
-	r := &run{Controller: c, port: port, report: Report{Port: id, Name: port.Name, Tries: 1, Began: time.Now()}}
+// begin takes down how the port is. end must be called.
+func (c *Controller) begin(ctx context.Context, id PortID, port Port) (r *run, end func()) {
+	grace, end := linger(ctx, c.settle())
+	r = &run{Controller: c, grace: grace, port: port, report: Report{Port: id, Name: port.Name, Tries: 1, Began: time.Now()}}
 	r.report.Before, r.unread = c.status(ctx, id)
 	r.before, r.counted = c.counters(ctx, id)
-	return r
+	return r, end
 }
 
-// start enables the port, unless it is, and waits for its device. A port that a
-// crash left dark gets back the mode that it had.
+// linger returns a context that ends d after ctx does.
+func linger(ctx context.Context, d time.Duration) (context.Context, func()) {
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = sleep(grace, d)
+		cancel()
+	})
+	return grace, func() {
+		stop()
+		cancel()
+	}
+}
+
+// start enables the port, unless it is, and waits for its device. A port that is
+// off gets back the mode that it had.
 func (r *run) start(ctx context.Context) error {
-	intent, dark := r.Journal.dark(r.report.Port)
-	r.report.Mode = intent.Mode
+	id := r.report.Port
+	_, dark := r.Journal.dark(id)
+	var err error
 	if dark || r.unread != nil || r.report.Before.Admin != AdminEnabled {
-		if err := r.restore(ctx, r.report.Port, intent.Mode); err != nil {
-			r.settled(ctx)
-			return err
-		}
+		r.report.Mode = r.Journal.mode(id)
+		err = r.restore(r.report.Mode)
+	} else {
+		err = r.Journal.done(id) // somebody else enabled it
+	}
+	if err != nil {
+		r.settled()
+		return err
 	}
 	return r.finish(ctx)
 }
@@ -114,27 +136,34 @@ func (r *run) start(ctx context.Context) error {
 // the switch tells nothing is left alone.
 func (r *run) cycle(ctx context.Context) error {
 	id := r.report.Port
-	mode, err := r.mode(ctx, id)
+	mode, err := r.modeOf(ctx, id)
 	if err = errors.Join(r.unread, err); err != nil {
 		return fmt.Errorf("poe: port %v: left alone: %w", id, err)
 	}
-	if intent, dark := r.Journal.dark(id); dark && mode == "" {
-		mode = intent.Mode // an earlier attempt left it off
-	}
+	_, wasDark := r.Journal.dark(id)
 	r.report.Mode = mode
 	r.log("journal", id, "mode", mode)
 	if err := r.Journal.begin(id, mode, time.Now(), true); err != nil {
 		return err
 	}
 	errCut := r.cut(ctx)
-	if errors.Is(errCut, ErrRefused) {
+	if errors.Is(errCut, ErrRefused) && r.unchanged(wasDark, mode) {
 		return errors.Join(errCut, r.Journal.done(id))
 	}
-	if err := errors.Join(errCut, r.restore(ctx, id, mode)); err != nil {
-		r.settled(ctx)
+	if err := errors.Join(errCut, r.restore(mode)); err != nil {
+		r.settled()
 		return err
 	}
 	return r.finish(ctx)
+}
+
+// unchanged reports whether a refused cut has left the port as it was, with
+// nothing to bring back. A refusal alone proves nothing.
+func (r *run) unchanged(wasDark bool, mode string) bool {
+	if on, _ := r.enabled(r.grace, r.report.Port, mode); on {
+		return true
+	}
+	return r.report.Before.Admin == AdminDisabled && !wasDark
 }
 
 // cut takes the port's power away, by the equipment's own reset where that is
@@ -166,25 +195,45 @@ func (r *run) off(ctx context.Context) error {
 	return nil
 }
 
-// reset lets the equipment cycle the port. The port may be back before anybody
-// looks, so that not to have seen it go proves nothing.
+// reset lets the equipment cycle the port. That it has done so is believed when
+// the port was seen without power, or its device, which answered, was seen not
+// to.
 func (r *run) reset(ctx context.Context, pse Resetter) error {
 	id := r.report.Port
+	wasUp := r.port.Up != nil && r.probe(ctx) == nil
 	r.log("reset", id)
 	if err := pse.Reset(ctx, id); err != nil {
 		return fmt.Errorf("poe: port %v: reset: %w", id, err)
 	}
 	r.report.Native = true
-	gone := func(s Status) bool { return !s.Delivering() }
-	if _, err := r.await(ctx, id, 3*r.poll(), "without power", gone); err == nil {
+	silent := false
+	gone := func(s Status) bool {
+		if s.Delivering() {
+			silent = wasUp && r.probe(ctx) != nil
+			return silent
+		}
+		return true
+	}
+	if _, err := r.await(ctx, id, r.settle(), "without power", gone); err != nil {
+		return err
+	}
+	if !silent {
 		r.report.Dark = time.Now()
 	}
 	return nil
 }
 
+// probe asks the device once, for no longer than a look or two may take: one
+// without power says nothing.
+func (r *run) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*r.poll())
+	defer cancel()
+	return r.port.Up(ctx)
+}
+
 // finish waits until the port delivers power and its device is up.
 func (r *run) finish(ctx context.Context) error {
-	defer r.settled(ctx)
+	defer r.settled()
 	after, err := r.await(ctx, r.report.Port, r.settle(), "delivering", Status.Delivering)
 	if err != nil {
 		return err
@@ -217,14 +266,15 @@ func (r *run) answered(ctx context.Context) error {
 }
 
 // settled takes down how the port is at the end.
-func (r *run) settled(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.settle())
+func (r *run) settled() {
+	ctx, cancel := context.WithTimeout(r.grace, r.settle())
 	defer cancel()
 	if after, err := r.status(ctx, r.report.Port); err == nil {
 		r.report.After = after
 	}
 	if now, ok := r.counters(ctx, r.report.Port); ok && r.counted {
-		moved := now.Since(r.before)
-		r.report.Faults = &moved
+		if moved, ok := now.Since(r.before); ok {
+			r.report.Faults = &moved
+		}
 	}
 }

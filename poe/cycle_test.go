@@ -285,3 +285,204 @@ func TestOnePortIsSwitchedByOne(t *testing.T) {
 		require.ErrorIs(t, errors.Join(<-results, <-results), poe.ErrBusy)
 	})
 }
+
+// scriptedController returns one for the scripted ports, without cooldown.
+func scriptedController(t testing.TB, pse poe.PSE, n int) *poe.Controller {
+	t.Helper()
+	c := controller(t, poetest.New(poetest.Config{Ports: n}))
+	c.PSE = pse
+	for id := range c.Guard.Ports {
+		c.Guard.Ports[id] = poe.Port{}
+	}
+	return c
+}
+
+// TestALastLookThatFailsHidesNothing has the port stuck in a fault, and then
+// the switch silent at the end of the wait.
+func TestALastLookThatFailsHidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		silent := errors.New("no answer")
+		began := time.Now()
+		sw.look = func() error {
+			if len(sw.asked) == 2 {
+				sw.ports[port(1)] = poe.Status{Port: port(1), Admin: poe.AdminEnabled, Detection: poe.DetectionFault}
+			}
+			if time.Since(began) > 30*time.Second {
+				return silent
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, silent)
+		require.ErrorContains(t, err, "it was 1.1 enabled, fault")
+	})
+}
+
+// TestARefusalIsReadBack has the off made and called refused.
+func TestARefusalIsReadBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		sw.set = func(s *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminDisabled {
+				s.Admin, s.Detection, s.Watts = admin, poe.DetectionDisabled, 0
+				return poe.ErrRefused
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrRefused)
+		require.Equal(t, poe.AdminEnabled, status(t, sw, 1).Admin)
+		require.Empty(t, c.Journal.Dark())
+	})
+}
+
+// TestASecondAttemptKeepsTheFirstOnesIntent has the on fail, and then
+// everything refused.
+func TestASecondAttemptKeepsTheFirstOnesIntent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		sw.set = func(_ *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminEnabled {
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.ErrorContains(t, err, "no answer")
+		require.Len(t, c.Journal.Dark(), 1)
+		sw.set = func(*poe.Status, poe.Admin) error { return poe.ErrRefused }
+		_, err = c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrRefused)
+		require.Equal(t, poe.AdminDisabled, status(t, sw, 1).Admin)
+		require.Len(t, c.Journal.Dark(), 1, "it is still dark")
+		for _, err := range c.Stagger(t.Context(), ports(1), poe.Pace{}) {
+			require.ErrorIs(t, err, poe.ErrRefused)
+		}
+		require.Len(t, c.Journal.Dark(), 1, "nor does a stagger's second try forget it")
+	})
+}
+
+// TestCycleEndsWithinSettleOfItsContext cancels while the on fails.
+func TestCycleEndsWithinSettleOfItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var cancelled time.Time
+		sw.set = func(_ *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminDisabled {
+				return nil
+			}
+			if cancelled.IsZero() {
+				cancelled = time.Now()
+				cancel()
+			}
+			return errors.New("no answer")
+		}
+		_, err := c.Cycle(ctx, port(1))
+		require.ErrorContains(t, err, "no answer")
+		require.LessOrEqual(t, time.Since(cancelled), poe.DefaultSettle)
+		require.Len(t, c.Journal.Dark(), 1)
+	})
+}
+
+// TestNoSetIsRepeatedBlindly has the first on made and not answered, and then
+// the switch silent for a while.
+func TestNoSetIsRepeatedBlindly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		began := time.Now()
+		sw.look = func() error {
+			if since := time.Since(began); since > 5*time.Second && since < 20*time.Second {
+				return errors.New("silent")
+			}
+			return nil
+		}
+		sw.set = func(s *poe.Status, admin poe.Admin) error {
+			if admin == poe.AdminEnabled {
+				s.Admin, s.Detection = admin, poe.DetectionDelivering
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		_, err := c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, []poe.Admin{poe.AdminDisabled, poe.AdminEnabled}, sw.asked)
+	})
+}
+
+func TestOffKeepsTheMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := &moded{Switch: poetest.New(poetest.Config{Ports: 4}), mode: map[poe.PortID]string{port(1): "static"}}
+		c := controller(t, sw.Switch)
+		c.PSE = sw
+		require.NoError(t, c.Off(t.Context(), port(1)))
+		require.NoError(t, c.Off(t.Context(), port(1)), "off already")
+		require.Empty(t, c.Journal.Dark())
+		c.Journal = reopen(t, c.Journal)
+		report, err := c.On(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, "static", report.Mode)
+		require.Equal(t, "static", sw.mode[port(1)])
+
+		sw.mode[port(1)] = "limit"
+		require.NoError(t, c.Off(t.Context(), port(1)))
+		_, err = c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Equal(t, "limit", sw.mode[port(1)])
+		sw.fail = errors.New("no answer")
+		require.ErrorContains(t, c.Off(t.Context(), port(1)), "left alone")
+		require.True(t, status(t, sw.Switch, 1).Delivering())
+	})
+}
+
+// idle is a PSE whose reset does nothing.
+type idle struct{ *scripted }
+
+func (idle) Reset(context.Context, poe.PortID) error { return nil }
+
+func TestAResetOfWhichNothingIsSeenIsNoSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := scriptedController(t, idle{script(1)}, 1)
+		c.Native = true
+		report, err := c.Cycle(t.Context(), port(1))
+		require.ErrorIs(t, err, poe.ErrUnconfirmed)
+		require.Zero(t, report.Dark)
+		require.Empty(t, c.Journal.Dark())
+
+		asked := 0
+		c.Guard.Ports[port(1)] = poe.Port{Up: func(context.Context) error {
+			if asked++; asked == 2 {
+				return errors.New("it boots")
+			}
+			return nil
+		}}
+		report, err = c.Cycle(t.Context(), port(1))
+		require.NoError(t, err, "the device was away")
+		require.Zero(t, report.Dark, "the port was not seen without power")
+	})
+}
+
+func TestARestartMovesNoCounters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := poetest.New(poetest.Config{Ports: 4})
+		sw.Fail(port(1), poe.DetectionFault)
+		sw.Fail(port(1), 0)
+		c := controller(t, sw)
+		time.AfterFunc(2*time.Second, func() { sw.Restart(time.Second) })
+		report, err := c.Cycle(t.Context(), port(1))
+		require.NoError(t, err)
+		require.Nil(t, report.Faults)
+	})
+}
+
+func TestDarkIsNoNegativeReading(t *testing.T) {
+	s := poe.Status{Admin: poe.AdminDisabled, Detection: poe.DetectionDisabled, Metered: true, Watts: -5}
+	require.False(t, s.Dark())
+}

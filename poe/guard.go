@@ -18,9 +18,10 @@ type Port struct {
 	Name string
 
 	// MAC is the device's address. When the switch has learnt other addresses
-	// on the port, or this one elsewhere, the port is not switched off; nor is
-	// it when the switch cannot tell. A device that is silent for longer than
-	// the switch remembers is nowhere, and may be cycled. Nil checks nothing.
+	// on the port, even beside this one, or this one elsewhere alone, the port
+	// is not switched off; nor is it when the switch cannot tell. A device that
+	// is silent for longer than the switch remembers is nowhere, and may be
+	// cycled. Nil checks nothing.
 	MAC net.HardwareAddr
 
 	// Up returns nil once the device answers, and may be called many times.
@@ -131,8 +132,10 @@ func (g Guard) identify(stations []Station, id PortID, port Port) error {
 		}
 	}
 	switch {
-	case len(port.MAC) == 0 || here:
+	case len(port.MAC) == 0 || here && !stranger:
 		return nil
+	case here:
+		return fmt.Errorf("poe: port %v: %w: other addresses beside %v are on it", id, ErrIdentity, port.MAC)
 	case elsewhere != "":
 		return fmt.Errorf("poe: port %v: %w: %v is on %s", id, ErrIdentity, port.MAC, elsewhere)
 	case stranger:

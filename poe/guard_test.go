@@ -3,6 +3,7 @@ package poe_test
 import (
 	"context"
 	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,7 @@ func TestGuardIdentity(t *testing.T) {
 		want   error
 	}{
 		"where it belongs":              {[]poe.Station{{MAC: mac(1), Port: port(1)}, {MAC: mac(2), Port: port(2)}}, nil},
-		"with others beside it":         {[]poe.Station{{MAC: mac(9), Port: port(1)}, {MAC: mac(1), Port: port(1)}}, nil},
+		"with others beside it":         {[]poe.Station{{MAC: mac(9), Port: port(1)}, {MAC: mac(1), Port: port(1)}}, poe.ErrIdentity},
 		"silent":                        {[]poe.Station{{MAC: mac(2), Port: port(2)}}, nil},
 		"also seen elsewhere":           {[]poe.Station{{MAC: mac(1), Port: port(3)}, {MAC: mac(1), Port: port(1)}}, nil},
 		"on another port":               {[]poe.Station{{MAC: mac(1), Port: port(3)}}, poe.ErrIdentity},
@@ -98,5 +99,20 @@ func TestCooldownOutlivesTheProcess(t *testing.T) {
 		time.Sleep(time.Minute)
 		_, err = c.Cycle(t.Context(), port(1))
 		require.NoError(t, err)
+	})
+}
+
+// TestACutThatIsYetToCome was written while the clock was wrong.
+func TestACutThatIsYetToCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := controller(t, poetest.New(poetest.Config{Ports: 4}))
+		c.Guard.Cooldown = 0
+		require.NoError(t, os.WriteFile(c.Journal.Path(), []byte(`{"version":1,"cut":{"1.1":"2130-05-06T07:08:09Z"}}`), 0o600))
+		c.Journal = reopen(t, c.Journal)
+		require.ErrorIs(t, c.Check(t.Context(), port(1)), poe.ErrCooldown)
+		time.Sleep(poe.DefaultCooldown)
+		require.NoError(t, c.Check(t.Context(), port(1)))
+		c.Journal = reopen(t, c.Journal)
+		require.NoError(t, c.Check(t.Context(), port(1)), "nor does the next process wait again")
 	})
 }

@@ -19,7 +19,8 @@ import (
 const maxJournal = 1 << 20
 
 // Journal is the file in which stands, before a port's power is taken away,
-// that it must come on again, and when each port was last interrupted. It
+// that it must come on again, when each port was last interrupted, and how one
+// that is off for good was enabled. It
 // holds one switch, and one process at a time holds it. Its methods are safe
 // for concurrent use.
 type Journal struct {
@@ -36,6 +37,7 @@ type journalState struct {
 	Version int                  `json:"version"`
 	Dark    map[PortID]Intent    `json:"dark,omitempty"`
 	Cut     map[PortID]time.Time `json:"cut,omitempty"`
+	Modes   map[PortID]string    `json:"modes,omitempty"` // of ports that are off for good
 }
 
 const journalVersion = 1
@@ -56,15 +58,47 @@ func OpenJournal(path string) (*Journal, error) {
 		return nil, fmt.Errorf("poe: journal %s: %w", path, err)
 	}
 	j := &Journal{path: path, lock: lock, step: func(string) {}, held: map[PortID]bool{}}
-	if err := j.read(); err != nil {
+	err = j.read()
+	if err == nil {
+		err = j.forgetFuture(time.Now())
+	}
+	if err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return j, nil
 }
 
+// ReadJournal reads the journal in the file as it is now, for
+// [Controller.Explain], [Controller.Check] and [Journal.Dark]. It makes no file
+// and asks for no lock, and what would change the journal fails.
+func ReadJournal(path string) (*Journal, error) {
+	j := &Journal{path: path, step: func(string) {}, held: map[PortID]bool{}}
+	return j, j.read()
+}
+
+// forgetFuture takes interruptions that are yet to come, which a wrong clock
+// wrote, for ones of now: a port must not wait for years.
+func (j *Journal) forgetFuture(now time.Time) error {
+	later := maps.Clone(j.state.Cut)
+	maps.DeleteFunc(later, func(_ PortID, cut time.Time) bool { return !cut.After(now) })
+	if len(later) == 0 {
+		return nil
+	}
+	return j.change(func(s *journalState) {
+		for id := range later {
+			s.Cut[id] = now
+		}
+	})
+}
+
 // Close lets another process open the journal. What is dark stays written.
-func (j *Journal) Close() error { return j.lock.Close() }
+func (j *Journal) Close() error {
+	if j.lock == nil {
+		return nil
+	}
+	return j.lock.Close()
+}
 
 // Dark returns the ports that must be switched on, in order.
 func (j *Journal) Dark() []Intent {
@@ -85,6 +119,16 @@ func (j *Journal) dark(id PortID) (Intent, bool) {
 	defer j.mu.Unlock()
 	intent, ok := j.state.Dark[id]
 	return intent, ok
+}
+
+// mode returns how a port was enabled that is off, "" when that is not known.
+func (j *Journal) mode(id PortID) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if intent, dark := j.state.Dark[id]; dark {
+		return intent.Mode
+	}
+	return j.state.Modes[id]
 }
 
 // LastCut returns when the port's power was last taken away, zero for never.
@@ -109,31 +153,45 @@ func (j *Journal) claim(id PortID) (release func(), err error) {
 	}, nil
 }
 
-// begin writes that the port is about to go dark. mustReturn says whether it
-// must come on again.
+// begin writes that the port, enabled in the mode, is about to go dark.
+// mustReturn says whether it must come on again.
 func (j *Journal) begin(id PortID, mode string, now time.Time, mustReturn bool) error {
 	return j.change(func(s *journalState) {
 		s.Cut[id] = now
 		delete(s.Dark, id)
-		if mustReturn {
+		delete(s.Modes, id)
+		switch {
+		case mustReturn:
 			s.Dark[id] = Intent{Mode: mode, Since: now}
+		case mode != "":
+			s.Modes[id] = mode
 		}
 	})
 }
 
 // done writes that the port is on.
 func (j *Journal) done(id PortID) error {
-	if _, dark := j.dark(id); !dark {
+	if _, dark := j.dark(id); !dark && j.mode(id) == "" {
 		return nil
 	}
-	return j.change(func(s *journalState) { delete(s.Dark, id) })
+	return j.change(func(s *journalState) {
+		delete(s.Dark, id)
+		delete(s.Modes, id)
+	})
 }
+
+// Forget takes a port off those that must be switched on: the operator's way
+// out where that is not possible. It has no effect on the port.
+func (j *Journal) Forget(id PortID) error { return j.done(id) }
 
 // change writes the changed state before it becomes the journal's.
 func (j *Journal) change(edit func(*journalState)) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	next := journalState{Version: journalVersion, Dark: maps.Clone(j.state.Dark), Cut: maps.Clone(j.state.Cut)}
+	if j.lock == nil {
+		return fmt.Errorf("poe: journal %s: only read", j.path)
+	}
+	next := journalState{Version: journalVersion, Dark: maps.Clone(j.state.Dark), Cut: maps.Clone(j.state.Cut), Modes: maps.Clone(j.state.Modes)}
 	edit(&next)
 	if err := j.write(next); err != nil {
 		return fmt.Errorf("poe: journal %s: %w", j.path, err)
@@ -145,8 +203,8 @@ func (j *Journal) change(edit func(*journalState)) error {
 func (j *Journal) read() error {
 	f, err := os.Open(j.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		j.state, _ = parseJournal(nil)
-		return nil
+		j.state, err = parseJournal(fmt.Appendf(nil, `{"version":%d}`, journalVersion))
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("poe: journal: %w", err)
@@ -162,21 +220,22 @@ func (j *Journal) read() error {
 	return nil
 }
 
-// parseJournal reads a journal's text. An empty one is a new journal.
+// parseJournal reads a journal's text.
 func parseJournal(text []byte) (journalState, error) {
-	s := journalState{Version: journalVersion}
+	var s journalState
 	if len(text) > maxJournal {
 		return s, fmt.Errorf("longer than %d bytes", maxJournal)
 	}
-	if len(text) > 0 {
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&s); err != nil {
-			return s, err
-		}
-		if _, err := d.Token(); err != io.EOF {
-			return s, errors.New("text after its end")
-		}
+	if len(text) == 0 {
+		return s, errors.New("empty, which nobody wrote")
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return s, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return s, errors.New("text after its end")
 	}
 	if s.Version != journalVersion {
 		return s, fmt.Errorf("version %d, want %d", s.Version, journalVersion)
@@ -186,6 +245,9 @@ func parseJournal(text []byte) (journalState, error) {
 	}
 	if s.Cut == nil {
 		s.Cut = map[PortID]time.Time{}
+	}
+	if s.Modes == nil {
+		s.Modes = map[PortID]string{}
 	}
 	for id := range s.Dark {
 		if !id.IsValid() {

@@ -77,6 +77,7 @@ func TestJournalClaimsAPortOnce(t *testing.T) {
 func TestJournalRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sw1.json")
 	for text, want := range map[string]string{
+		"":                                  "empty",
 		"{":                                 "unexpected EOF",
 		`{"version":2}`:                     "version 2, want 1",
 		`{"version":1,"bright":{}}`:         "bright",
@@ -114,4 +115,14 @@ func FuzzParseJournal(f *testing.F) {
 		require.Len(t, j.state.Dark, len(s.Dark))
 		require.Len(t, j.state.Cut, len(s.Cut))
 	})
+}
+
+func TestReadJournalMakesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "sw1.json")
+	j, err := ReadJournal(path)
+	require.NoError(t, err)
+	require.Empty(t, j.Dark())
+	require.ErrorContains(t, j.begin(PortID{1, 1}, "", time.Now(), true), "only read")
+	require.NoError(t, j.Close())
+	require.NoDirExists(t, filepath.Dir(path))
 }

@@ -104,10 +104,14 @@ func TestStatusIsDarkOnlyWhenAllAgree(t *testing.T) {
 	require.False(t, poe.Status{Admin: poe.AdminEnabled, Detection: poe.DetectionSearching}.Delivering())
 }
 
-func TestCountersWrap(t *testing.T) {
-	before := poe.Counters{Overload: 1<<32 - 1, Short: 7}
-	after := poe.Counters{Overload: 1, Short: 7}
-	require.Equal(t, poe.Counters{Overload: 2}, after.Since(before))
-	require.Equal(t, "overload 2", after.Since(before).String())
+func TestCountersMove(t *testing.T) {
+	before := poe.Counters{Overload: 1, Short: 7}
+	after := poe.Counters{Overload: 3, Short: 7}
+	moved, ok := after.Since(before)
+	require.True(t, ok)
+	require.Equal(t, poe.Counters{Overload: 2}, moved)
+	require.Equal(t, "overload 2", moved.String())
+	_, ok = before.Since(after)
+	require.False(t, ok, "a restart sets counters to zero")
 	require.Equal(t, "none", poe.Counters{}.String())
 }

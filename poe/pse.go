@@ -36,7 +36,8 @@ type CounterReader interface {
 
 // Resetter is a PSE that can itself take a port's power away and give it back.
 // Nothing can come between the two, but how long the port stays dark is the
-// equipment's choice.
+// equipment's choice. An error that wraps [errors.ErrUnsupported] says that it
+// has none, and that nothing was changed.
 type Resetter interface {
 	Reset(ctx context.Context, port PortID) error
 }
@@ -73,12 +74,6 @@ type Station struct {
 // Learner is a PSE whose switch tells which addresses it has learnt.
 type Learner interface {
 	Stations(ctx context.Context) ([]Station, error)
-}
-
-// Explainer is a PSE that can say what Set would do as the command that a
-// person would type, without secrets.
-type Explainer interface {
-	Explain(port PortID, admin Admin) string
 }
 
 // Errors that a caller may tell apart with [errors.Is].

@@ -35,7 +35,8 @@ func (c *Controller) recoverPort(ctx context.Context, intent Intent) (Report, er
 		return Report{Port: intent.Port, Name: name}, err
 	}
 	defer release()
-	r := c.begin(ctx, intent.Port, Port{Name: name})
+	r, end := c.begin(ctx, intent.Port, Port{Name: name})
+	defer end()
 	err = r.start(ctx)
 	return r.report, err
 }

@@ -21,9 +21,10 @@ type Pace struct {
 	// [DefaultAtOnce].
 	AtOnce int
 
-	// Watts is the budget of each of the PSE's groups. Zero means what the
-	// switch has, up to its alarm threshold, and no limit where it does not
-	// tell.
+	// Watts is the budget of each of the PSE's groups, where the switch itself
+	// does not have less, up to its alarm threshold. Zero means what the switch
+	// has, and no limit where it does not tell. A group whose supply is off
+	// has none.
 	Watts float64
 
 	// Reserve is the watts set aside for a port that has not yet shown its
@@ -39,8 +40,8 @@ type Pace struct {
 // Stagger switches ports on, a few at a time and within the power budget, and
 // yields a report of each as it is done, with an error when it failed. A port
 // keeps its place among the few until it delivers power and its device is up;
-// a device that is not is power cycled, once. A port whose device is up is left
-// alone.
+// a device that is not is power cycled, once, if the guard allows it. A port
+// whose device is up is left alone.
 //
 // An error that concerns no single port comes with a zero report, and ends the
 // sequence; such are ports that the guard refuses, all at once and before any
@@ -156,13 +157,14 @@ func (s *stagger) bringUp(ctx context.Context, id PortID) (Report, error) {
 		return Report{Port: id, Name: s.Guard.Ports[id].Name}, err
 	}
 	defer release()
-	r := s.begin(ctx, id, s.Guard.Ports[id])
+	r, end := s.begin(ctx, id, s.Guard.Ports[id])
+	defer end()
 	err = r.start(ctx)
 	if err == nil || ctx.Err() != nil {
 		return r.report, err
 	}
 	s.log("try again", id, "error", err)
-	if errGuard := s.Guard.identified(ctx, s.PSE, id, r.port); errGuard != nil {
+	if errGuard := s.Check(ctx, id); errGuard != nil {
 		return r.report, errors.Join(err, errGuard)
 	}
 	r.report.Tries = 2
@@ -173,17 +175,20 @@ func (s *stagger) bringUp(ctx context.Context, id PortID) (Report, error) {
 	return r.report, nil
 }
 
-// afford waits until the budget allows a further port, and takes its share.
+// afford waits until the budget allows a further port, and takes its share. A
+// port that is on draws it already.
 func (s *stagger) afford(ctx context.Context, id PortID) error {
+	if now, err := s.status(ctx, id); err == nil && now.Admin == AdminEnabled {
+		s.launch(id)
+		return nil
+	}
 	for {
 		load, limit, err := s.budget(ctx, id)
 		if err != nil {
 			return err
 		}
 		if limit == 0 || load+s.reserve(Status{}) <= limit {
-			s.mu.Lock()
-			s.inFlight[id] = true
-			s.mu.Unlock()
+			s.launch(id)
 			return nil
 		}
 		s.mu.Lock()
@@ -226,22 +231,34 @@ func (s *stagger) budget(ctx context.Context, id PortID) (load, limit float64, e
 // limit returns the budget of a group, 0 for none.
 func (s *stagger) limit(ctx context.Context, group int) (float64, error) {
 	budgeter, ok := s.PSE.(Budgeter)
-	if s.pace.Watts > 0 || !ok {
+	if !ok {
 		return s.pace.Watts, nil
 	}
 	supplies, err := budgeter.Supplies(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
-		return 0, nil
+		return s.pace.Watts, nil
 	}
 	if err != nil {
 		return 0, fmt.Errorf("poe: power budget: %w", err)
 	}
 	for _, supply := range supplies {
-		if supply.Group == group {
-			return supply.budget(), nil
+		if supply.Group != group {
+			continue
 		}
+		if !supply.On {
+			return 0, fmt.Errorf("poe: group %d: %w: its supply is off", group, ErrBudget)
+		}
+		return leastOf(s.pace.Watts, supply.budget()), nil
 	}
-	return 0, nil
+	return s.pace.Watts, nil
+}
+
+// leastOf returns the smaller limit, of which 0 is none.
+func leastOf(a, b float64) float64 {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // budget returns the watts up to which the switch raises no alarm.
@@ -261,6 +278,12 @@ func (s *stagger) reserve(status Status) float64 {
 		return s.pace.Reserve
 	}
 	return DefaultReserve
+}
+
+func (s *stagger) launch(id PortID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight[id] = true
 }
 
 func (s *stagger) land(id PortID) {

@@ -238,3 +238,64 @@ func TestStaggerEndsWithTheLoop(t *testing.T) {
 		require.ErrorIs(t, last, context.DeadlineExceeded)
 	})
 }
+
+// TestStaggerKeepsTheCooldown has a device that never answers.
+func TestStaggerKeepsTheCooldown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(1)
+		c := scriptedController(t, sw, 1)
+		c.Guard.Cooldown, c.Boot = time.Hour, time.Second
+		c.Guard.Ports[port(1)] = poe.Port{Up: func(context.Context) error { return errors.New("ssh is down") }}
+		for range 3 {
+			for _, err := range c.Stagger(t.Context(), ports(1), poe.Pace{}) {
+				require.ErrorIs(t, err, poe.ErrNotUp)
+			}
+		}
+		require.Equal(t, []poe.Admin{poe.AdminDisabled, poe.AdminEnabled}, sw.asked, "cut once")
+	})
+}
+
+func TestStaggerNeedsNoBudgetForWhatIsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := script(8)
+		c := scriptedController(t, sw, 8)
+		for _, err := range c.Stagger(t.Context(), ports(2), poe.Pace{Watts: 50}) {
+			require.NoError(t, err)
+		}
+		require.Empty(t, sw.asked)
+	})
+}
+
+// supplied has a main supply.
+type supplied struct {
+	*scripted
+	supply poe.Supply
+}
+
+func (s supplied) Supplies(context.Context) ([]poe.Supply, error) { return []poe.Supply{s.supply}, nil }
+
+func TestStaggerBelievesTheSwitchThatHasLess(t *testing.T) {
+	for name, c := range map[string]struct {
+		supply poe.Supply
+		want   error
+	}{
+		"less than the ports need": {poe.Supply{Group: 1, On: true, Watts: 15}, poe.ErrBudget},
+		"off":                      {poe.Supply{Group: 1, Watts: 400}, poe.ErrBudget},
+		"enough":                   {poe.Supply{Group: 1, On: true, Watts: 400}, nil},
+		"more than is allowed it":  {poe.Supply{Group: 1, On: true, Watts: 40}, nil},
+		"another group's":          {poe.Supply{Group: 2}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sw := script(2)
+				for _, id := range ports(2) {
+					sw.become(id, poe.AdminDisabled)
+				}
+				control := scriptedController(t, supplied{sw, c.supply}, 2)
+				for _, err := range control.Stagger(t.Context(), ports(2), poe.Pace{Watts: 300}) {
+					require.ErrorIs(t, err, c.want)
+				}
+			})
+		})
+	}
+}

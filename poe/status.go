@@ -2,6 +2,7 @@ package poe
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -134,8 +135,9 @@ type Status struct {
 	Metered   bool      `json:"metered"` // whether the PSE measures it
 }
 
-// Delivering reports whether the port feeds a device. Of a PSE that tells
-// nothing of detection, the admin state is believed.
+// Delivering reports whether the port feeds a device. With no detection status,
+// the admin state is believed: a backend leaves the one out only where the
+// operator has said that his equipment cannot tell.
 func (s Status) Delivering() bool {
 	if s.Detection == 0 {
 		return s.Admin == AdminEnabled
@@ -150,7 +152,7 @@ const residualWatts = 0.5
 // agrees, and so does the meter.
 func (s Status) Dark() bool {
 	agrees := s.Detection == 0 || s.Detection == DetectionDisabled || s.Detection.Fault()
-	return s.Admin == AdminDisabled && agrees && s.Watts < residualWatts
+	return s.Admin == AdminDisabled && agrees && math.Abs(s.Watts) < residualWatts
 }
 
 func (s Status) String() string {
@@ -164,7 +166,8 @@ func (s Status) String() string {
 	return text
 }
 
-// Counters are a port's faults since the switch started (RFC 3621). They wrap.
+// Counters are a port's faults since the switch started (RFC 3621). They wrap,
+// and a restart sets them to zero.
 type Counters struct {
 	MPSAbsent        uint32 `json:"mps_absent"`        // the device stopped drawing power
 	InvalidSignature uint32 `json:"invalid_signature"` // what is connected is no PD
@@ -173,14 +176,18 @@ type Counters struct {
 	Short            uint32 `json:"short"`
 }
 
-// Since returns by how much each counter moved from an earlier reading, across
-// a wrap. After a restart of the switch, which sets them to zero, the answer
-// means nothing.
-func (c Counters) Since(earlier Counters) Counters {
+// Since returns by how much each counter moved from an earlier reading. It
+// returns false when one has fallen: the switch has restarted, which sets them
+// to zero. That a counter has wrapped looks the same, and is far rarer.
+func (c Counters) Since(earlier Counters) (moved Counters, ok bool) {
+	if c.MPSAbsent < earlier.MPSAbsent || c.InvalidSignature < earlier.InvalidSignature ||
+		c.PowerDenied < earlier.PowerDenied || c.Overload < earlier.Overload || c.Short < earlier.Short {
+		return Counters{}, false
+	}
 	return Counters{
 		c.MPSAbsent - earlier.MPSAbsent, c.InvalidSignature - earlier.InvalidSignature,
 		c.PowerDenied - earlier.PowerDenied, c.Overload - earlier.Overload, c.Short - earlier.Short,
-	}
+	}, true
 }
 
 // String names the counters that are not zero.

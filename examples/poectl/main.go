@@ -93,10 +93,19 @@ func (c *staggerCmd) Run(ctx context.Context, s *poectl.Source, std cli.Streams)
 	return s.Do(ctx, std, func(r *poectl.Rack) error { return r.Stagger(ctx, c.Port, c.act()) })
 }
 
-type recoverCmd struct{ dryRun }
+type recoverCmd struct {
+	asJSON
+	dryRun
+	Forget string `placeholder:"PORT" help:"Give up a port instead, and leave it as it is."`
+}
 
 func (c *recoverCmd) Run(ctx context.Context, s *poectl.Source, std cli.Streams) error {
-	return s.Do(ctx, std, func(r *poectl.Rack) error { return r.Recover(ctx, poectl.Act{DryRun: c.DryRun}) })
+	return s.Do(ctx, std, func(r *poectl.Rack) error {
+		if c.Forget != "" {
+			return r.Forget(c.Forget)
+		}
+		return r.Recover(ctx, poectl.Act{DryRun: c.DryRun, JSON: c.JSON})
+	})
 }
 
 type watchCmd struct {

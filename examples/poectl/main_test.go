@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/stretchr/testify/require"
-
-	"github.com/berryrack/berryrack/internal/lab"
 )
 
 func TestMain(m *testing.M) {
@@ -24,15 +18,4 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
-}
-
-func TestUnit(t *testing.T) {
-	lab.Need(t, "systemd-analyze")
-	unit, err := os.ReadFile("poectl.service")
-	require.NoError(t, err)
-	self, err := os.Executable() // it wants the program to be there
-	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "poectl.service")
-	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(unit, []byte("/usr/local/bin/poectl"), []byte(self)), 0o600))
-	lab.Run(t, "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", path)
 }

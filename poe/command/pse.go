@@ -95,9 +95,12 @@ func (p *PSE) Set(ctx context.Context, id poe.PortID, admin poe.Admin) error {
 }
 
 // Explain implements poe.Explainer.
-func (p *PSE) Explain(id poe.PortID, admin poe.Admin) string {
-	verb := map[poe.Admin]string{poe.AdminEnabled: "on", poe.AdminDisabled: "off"}[admin]
-	return strings.Join(append(slices.Clone(p.Argv), verb, id.String()), " ")
+func (p *PSE) Explain(step poe.Step) string {
+	verb := map[poe.Admin]string{poe.AdminEnabled: "on", poe.AdminDisabled: "off"}[step.Admin]
+	if verb == "" {
+		return ""
+	}
+	return strings.Join(append(slices.Clone(p.Argv), verb, step.Port.String()), " ")
 }
 
 func (p *PSE) name() string {

@@ -64,7 +64,7 @@ func TestConform(t *testing.T) {
 		pse.Argv = append([]string{"env", "GORACE=atexit_sleep_ms=0"}, pse.Argv...)
 	}
 	require.NoError(t, poetest.Conform(t.Context(), poetest.Subject{PSE: pse, Port: port1, Other: port2}))
-	require.True(t, strings.HasSuffix(pse.Explain(port1, poe.AdminDisabled), " off 1.1"))
+	require.True(t, strings.HasSuffix(pse.Explain(poe.Step{Port: port1, Admin: poe.AdminDisabled}), " off 1.1"))
 }
 
 // shell is a PSE that is a line of shell.

@@ -26,6 +26,7 @@ var ErrNoPSE = errors.New("no PSE here")
 type PSE struct {
 	interfaces map[poe.PortID]string
 	family     uint16
+	podl       sync.Map // of PortID: whether the kernel has told of Clause 104 alone
 
 	mu   sync.Mutex
 	conn *genetlink.Conn
@@ -126,6 +127,7 @@ func (p *PSE) get(ctx context.Context, id poe.PortID) (reply, error) {
 	if err != nil {
 		return reply{}, p.failed(id, err)
 	}
+	p.podl.Store(id, !r.hasC33())
 	if r.podl == (side{}) && !r.hasC33() {
 		return reply{}, fmt.Errorf("poe/ethtool: port %v (%s): %w: the kernel tells no state", id, name, ErrNoPSE)
 	}
@@ -148,7 +150,11 @@ func (p *PSE) Status(ctx context.Context, ports ...poe.PortID) ([]poe.Status, er
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r.status(id))
+		s := r.status(id)
+		if s.Admin == 0 || s.Detection == 0 { // it would confirm what nobody has seen
+			return nil, fmt.Errorf("poe/ethtool: port %v (%s): the kernel does not know the port's state: it is %v", id, p.interfaces[id], s)
+		}
+		all = append(all, s)
 	}
 	return all, nil
 }
@@ -219,8 +225,16 @@ func (p *PSE) SetLimit(ctx context.Context, id poe.PortID, watts float64) error 
 	return p.set(ctx, id, attrC33Limit, uint32(math.Round(watts*1000)))
 }
 
-// Explain implements poe.Explainer with ethtool's command.
-func (p *PSE) Explain(id poe.PortID, admin poe.Admin) string {
-	word := map[poe.Admin]string{poe.AdminEnabled: "enable", poe.AdminDisabled: "disable"}[admin]
-	return fmt.Sprintf("ethtool --set-pse %s c33-pse-admin-control %s", p.interfaces[id], word)
+// Explain implements poe.Explainer with ethtool's command. Which kind of PSE it
+// names is known once the port's status has been asked for, and Clause 33 before.
+func (p *PSE) Explain(step poe.Step) string {
+	word := map[poe.Admin]string{poe.AdminEnabled: "enable", poe.AdminDisabled: "disable"}[step.Admin]
+	if word == "" {
+		return ""
+	}
+	option := "c33-pse-admin-control"
+	if podl, ok := p.podl.Load(step.Port); ok && podl == true {
+		option = "podl-pse-admin-control"
+	}
+	return fmt.Sprintf("ethtool --set-pse %s %s %s", p.interfaces[step.Port], option, word)
 }

@@ -69,8 +69,11 @@ func (s *Switch) answer(ctx context.Context, r request) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status, index := store(r, s.mib())
-	if fate == replyLost {
+	switch fate {
+	case replyLost:
 		return nil
+	case denied:
+		return r.response(errNoAccess, 1, echo(r))
 	}
 	return r.response(status, index, echo(r))
 }

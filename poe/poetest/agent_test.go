@@ -1,6 +1,8 @@
 package poetest
 
 import (
+	"context"
+	"errors"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -178,4 +180,27 @@ func TestConformFindsFaults(t *testing.T) {
 	sw.Make(Trouble{LoseSets: 1})
 	require.ErrorIs(t, Conform(t.Context(), Subject{PSE: sw, Port: port1, Other: port2}), poe.ErrUnconfirmed)
 	require.ErrorContains(t, Conform(t.Context(), Subject{PSE: sw, Port: port1, Other: poe.PortID{Group: 3, Port: 3}}), "are not among")
+}
+
+// useless supports nothing.
+type useless struct{}
+
+func (useless) Ports(context.Context) ([]poe.PortID, error) { return nil, errors.ErrUnsupported }
+func (useless) Status(context.Context, ...poe.PortID) ([]poe.Status, error) {
+	return nil, errors.ErrUnsupported
+}
+func (useless) Set(context.Context, poe.PortID, poe.Admin) error { return errors.ErrUnsupported }
+
+func TestConformWantsWhatEveryPSEHas(t *testing.T) {
+	err := Conform(t.Context(), Subject{PSE: useless{}, Port: poe.PortID{Group: 1, Port: 1}, Other: poe.PortID{Group: 1, Port: 2}})
+	for _, want := range []string{"ports:", "status:", "off and on:", "concurrent use:"} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NotContains(t, err.Error(), "%!")
+}
+
+func TestAPortThatIsNotThereIsLeftOut(t *testing.T) {
+	sw := New(Config{Ports: 1})
+	sw.Attach(poe.PortID{Group: 9, Port: 9}, nil)
+	sw.Fail(poe.PortID{Group: 9, Port: 9}, poe.DetectionFault)
 }

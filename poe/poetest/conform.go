@@ -28,16 +28,18 @@ func Conform(ctx context.Context, s Subject) error {
 	}
 	var problems []error
 	for _, check := range []struct {
-		name string
-		run  func(context.Context) error
+		name     string
+		run      func(context.Context) error
+		optional bool // equipment may lack it
 	}{
-		{"ports", s.checkPorts}, {"status", s.checkStatus}, {"a port that is not there", s.checkMissing},
-		{"off and on", s.checkSwitching}, {"a state that is none", s.checkNoState}, {"a context that has ended", s.checkContext},
-		{"concurrent use", s.checkConcurrent}, {"counters", s.checkCounters}, {"supplies", s.checkSupplies},
-		{"stations", s.checkStations}, {"modes", s.checkModes},
+		{"ports", s.checkPorts, false}, {"status", s.checkStatus, false}, {"a port that is not there", s.checkMissing, false},
+		{"off and on", s.checkSwitching, false}, {"a state that is none", s.checkNoState, false},
+		{"a context that has ended", s.checkContext, false}, {"concurrent use", s.checkConcurrent, false},
+		{"counters", s.checkCounters, true}, {"supplies", s.checkSupplies, true}, {"stations", s.checkStations, true},
+		{"modes", s.checkModes, true}, {"reset", s.checkReset, true},
 	} {
 		err := check.run(ctx)
-		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		if err != nil && !(check.optional && errors.Is(err, errors.ErrUnsupported)) {
 			problems = append(problems, fmt.Errorf("poetest: %s: %w", check.name, err))
 		}
 	}
@@ -109,8 +111,11 @@ func (s Subject) checkSwitching(ctx context.Context) error {
 			return err
 		}
 		now, err := s.PSE.Status(ctx, s.Port)
-		if err != nil || now[0].Admin != step.admin {
-			return fmt.Errorf("set to %v, then %v, %w", step.admin, now, err)
+		if err != nil {
+			return err
+		}
+		if now[0].Admin != step.admin {
+			return fmt.Errorf("set to %v, then %v", step.admin, now[0])
 		}
 		if err := s.await(ctx, step.wanted); err != nil {
 			return fmt.Errorf("after %v: %w", step.admin, err)
@@ -242,14 +247,40 @@ func (s Subject) checkModes(ctx context.Context) error {
 	if err := s.PSE.Set(ctx, s.Port, poe.AdminDisabled); err != nil {
 		return err
 	}
-	if off, err := keeper.Mode(ctx, s.Port); err != nil || off != "" {
-		return fmt.Errorf("a disabled port has mode %q, %w", off, err)
+	off, err := keeper.Mode(ctx, s.Port)
+	if err == nil && off != "" {
+		err = fmt.Errorf("a disabled port has mode %q", off)
+	}
+	if err != nil {
+		return err
 	}
 	if err := keeper.SetMode(ctx, s.Port, mode); err != nil {
 		return err
 	}
-	if again, err := keeper.Mode(ctx, s.Port); err != nil || again != mode {
-		return fmt.Errorf("mode %q came back as %q, %w", mode, again, err)
+	again, err := keeper.Mode(ctx, s.Port)
+	if err == nil && again != mode {
+		err = fmt.Errorf("mode %q came back as %q", mode, again)
+	}
+	if err != nil {
+		return err
 	}
 	return s.await(ctx, poe.Status.Delivering)
+}
+
+// checkReset sees that a reset ends with power, and knows its ports.
+func (s Subject) checkReset(ctx context.Context) error {
+	resetter, ok := s.PSE.(poe.Resetter)
+	if !ok {
+		return nil
+	}
+	if err := resetter.Reset(ctx, s.Port); err != nil {
+		return err
+	}
+	if err := s.await(ctx, poe.Status.Delivering); err != nil {
+		return err
+	}
+	if err := resetter.Reset(ctx, poe.PortID{Group: 77, Port: 7777}); !errors.Is(err, poe.ErrNoPort) {
+		return fmt.Errorf("a port that is not there: want %q, got %v", poe.ErrNoPort, err)
+	}
+	return nil
 }

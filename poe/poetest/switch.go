@@ -45,6 +45,7 @@ type Trouble struct {
 	LoseSets    int           // so many changes vanish undone
 	LoseReplies int           // so many changes are made and not answered
 	Refuse      bool          // no change is allowed
+	Lie         bool          // changes are made, and called refused
 }
 
 // Switch is a simulated switch. Its methods are safe for concurrent use.
@@ -99,18 +100,25 @@ func or[T int | float64](value, otherwise T) T {
 	return value
 }
 
-// Attach puts a device on a port, or takes it away when it is nil.
+// Attach puts a device on a port, or takes it away when it is nil. A port that
+// the switch lacks is left out.
 func (s *Switch) Attach(id poe.PortID, device *Device) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ports[id].device, s.ports[id].changed = device, time.Now()
+	if p := s.ports[id]; p != nil {
+		p.device, p.changed = device, time.Now()
+	}
 }
 
-// Fail keeps the port in a fault, which moves its counters. Zero ends it.
+// Fail keeps the port in a fault, which moves its counters. Zero ends it. A
+// port that the switch lacks is left out.
 func (s *Switch) Fail(id poe.PortID, fault poe.Detection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.ports[id]
+	if p == nil {
+		return
+	}
 	p.fault, p.changed = fault, time.Now()
 	if fault != 0 {
 		p.counters.Overload++
@@ -252,8 +260,14 @@ func (s *Switch) Stations(ctx context.Context) ([]poe.Station, error) {
 }
 
 // Explain implements poe.Explainer.
-func (s *Switch) Explain(id poe.PortID, admin poe.Admin) string {
-	return fmt.Sprintf("simulated switch: port %v %v", id, admin)
+func (s *Switch) Explain(step poe.Step) string {
+	switch {
+	case step.Reset && makers[s.config.Vendor].reset == "":
+		return ""
+	case step.Reset:
+		return fmt.Sprintf("simulated switch: port %v reset", step.Port)
+	}
+	return fmt.Sprintf("simulated switch: port %v %v", step.Port, step.Admin)
 }
 
 // reachable waits while the switch is busy or restarting.
@@ -284,7 +298,8 @@ func (s *Switch) set(ctx context.Context, id poe.PortID, change func(*port)) err
 	if !ok {
 		return fmt.Errorf("poetest: port %v: %w", id, poe.ErrNoPort)
 	}
-	switch s.suffer(ctx) {
+	fate := s.suffer(ctx)
+	switch fate {
 	case refused:
 		return fmt.Errorf("poetest: port %v: %w", id, poe.ErrRefused)
 	case setLost:
@@ -293,6 +308,9 @@ func (s *Switch) set(ctx context.Context, id poe.PortID, change func(*port)) err
 	s.mu.Lock()
 	change(p)
 	s.mu.Unlock()
+	if fate == denied {
+		return fmt.Errorf("poetest: port %v: %w", id, poe.ErrRefused)
+	}
 	return nil
 }
 
@@ -303,6 +321,7 @@ const (
 	refused
 	setLost
 	replyLost
+	denied
 )
 
 // suffer takes the time that a change takes, and says what becomes of it.
@@ -313,6 +332,8 @@ func (s *Switch) suffer(ctx context.Context) fate {
 	switch {
 	case t.Refuse:
 		fate = refused
+	case t.Lie:
+		fate = denied
 	case t.LoseSets > 0:
 		s.trouble.LoseSets--
 		fate = setLost

@@ -291,7 +291,7 @@ func (a *netSNMP) change(t *testing.T, edit func(*passState)) {
 }
 
 func (a *netSNMP) config() snmp.Config {
-	return snmp.Config{Address: a.address, User: "rack", Auth: authPass, Priv: privPass, Timeout: 2 * time.Second}
+	return snmp.Config{Address: a.address, User: "rack", Auth: authPass, Priv: privPass, Timeout: 6 * time.Second} // a busy machine starts programs slowly
 }
 
 func (a *netSNMP) dial(t *testing.T, c snmp.Config) *snmp.Switch {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/gosnmp/gosnmp"
 
 	"github.com/berryrack/berryrack/poe"
 )
@@ -13,6 +16,9 @@ import (
 var ciscoModes = []string{1: "auto", 2: "static", 3: "limit"}
 
 const ciscoDisable = 4
+
+// The values of agentPethPortReset (NETGEAR-POWER-ETHERNET-MIB).
+const resetNow, resetNone = 1, 0
 
 // readBack is the pause between two looks at what a SET has done.
 const readBack = 100 * time.Millisecond
@@ -30,7 +36,6 @@ func (s *Switch) Reset(ctx context.Context, id poe.PortID) error {
 	if s.vendor.reset == "" {
 		return s.unsupported("a port's reset")
 	}
-	const resetNow, resetNone = 1, 0
 	return s.change(ctx, id, s.vendor.reset, resetNow, resetNone)
 }
 
@@ -83,13 +88,23 @@ func (s *Switch) change(ctx context.Context, id poe.PortID, column string, value
 		return s.noPort(id)
 	}
 	errSet := s.session.set(ctx, oid, value)
-	if errors.Is(errSet, poe.ErrRefused) || errors.Is(errSet, ErrCredentials) {
-		return fmt.Errorf("port %v: %w: %w", id, poe.ErrRefused, errSet)
+	if errors.Is(errSet, poe.ErrRefused) {
+		return s.refused(ctx, id, oid, before[0], reads, errSet)
 	}
 	if errSet != nil && value != reads {
 		return fmt.Errorf("port %v: %w: %w", id, poe.ErrUnconfirmed, errSet) // a reset leaves nothing to read
 	}
 	return s.confirm(ctx, id, oid, reads, errSet)
+}
+
+// refused reads a variable after a SET that the switch has refused. The refusal
+// is believed when the variable is as it was.
+func (s *Switch) refused(ctx context.Context, id poe.PortID, oid string, before gosnmp.SnmpPDU, reads int, refusal error) error {
+	now, err := s.session.get(ctx, oid)
+	if err == nil && exists(now[0]) && number(now[0]) == number(before) {
+		return fmt.Errorf("port %v: %w", id, refusal)
+	}
+	return s.confirm(ctx, id, oid, reads, fmt.Errorf("%v, but it is not known to be as it was", refusal)) // not wrapped: it is not true
 }
 
 // confirm reads a variable until it is as a SET was to make it. What the SET's
@@ -112,10 +127,19 @@ func (s *Switch) confirm(ctx context.Context, id poe.PortID, oid string, reads i
 
 // Explain implements poe.Explainer with net-snmp's command. Its passphrases
 // come from ~/.snmp/snmp.conf.
-func (s *Switch) Explain(id poe.PortID, admin poe.Admin) string {
+func (s *Switch) Explain(step poe.Step) string {
+	column, value := portAdmin, int(step.Admin)
+	switch {
+	case s.vendor.readOnly || step.Reset && s.vendor.reset == "":
+		return ""
+	case step.Reset:
+		column, value = s.vendor.reset, resetNow
+	case step.Mode != "" && s.vendor.mode != "":
+		column, value = s.vendor.mode, slices.Index(ciscoModes, step.Mode)
+	}
 	user := "-v2c"
 	if s.config.Version == V3 {
 		user = "-v3 -l authPriv -u " + s.config.User
 	}
-	return fmt.Sprintf("snmpset %s %s %s.%s i %d", user, s.config.Address, portAdmin, s.index(id), admin)
+	return fmt.Sprintf("snmpset %s %s %s.%s i %d", user, s.config.Address, column, s.index(step.Port), value)
 }

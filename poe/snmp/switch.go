@@ -126,6 +126,9 @@ func (s *Switch) all(ctx context.Context) (map[poe.PortID]*poe.Status, error) {
 	if err == nil && len(all) == 0 {
 		err = fmt.Errorf("poe/snmp: %s: no PSE ports: no POWER-ETHERNET-MIB, or this user may not read it", s.config.Address)
 	}
+	for _, id := range slices.SortedFunc(maps.Keys(all), poe.PortID.Compare) {
+		err = errors.Join(err, s.sound(*all[id]))
+	}
 	return all, err
 }
 
@@ -151,17 +154,34 @@ func (s *Switch) some(ctx context.Context, ports []poe.PortID) ([]poe.Status, er
 			}
 			s.fill(&status, column, pdu)
 		}
+		if err := s.sound(status); err != nil {
+			return nil, err
+		}
 		answer = append(answer, status)
 	}
 	return answer, nil
 }
 
+// sound reports a status with a column that is missing or out of RFC 3621's
+// range: it would confirm what nobody has seen.
+func (s *Switch) sound(status poe.Status) error {
+	switch {
+	case status.Admin != poe.AdminEnabled && status.Admin != poe.AdminDisabled:
+		return fmt.Errorf("poe/snmp: %s: port %v: pethPsePortAdminEnable is missing, or neither true nor false", s.config.Address, status.Port)
+	case status.Detection < poe.DetectionDisabled || status.Detection > poe.DetectionOtherFault:
+		return fmt.Errorf("poe/snmp: %s: port %v: pethPsePortDetectionStatus is missing, or not from 1 to 6", s.config.Address, status.Port)
+	case status.Watts < 0:
+		return fmt.Errorf("poe/snmp: %s: port %v: its meter reads %v W", s.config.Address, status.Port, status.Watts)
+	}
+	return nil
+}
+
 // index returns a port's row.
 func (s *Switch) index(id poe.PortID) string {
-	if s.vendor.readOnly {
+	if s.vendor.readOnly && id.Group == 1 {
 		return strconv.Itoa(id.Port)
 	}
-	return id.String()
+	return id.String() // which a table by ifIndex has not
 }
 
 // portID returns a row's port. MikroTik's rows are interfaces, of group 1.
@@ -292,8 +312,9 @@ func (s *Switch) Supplies(ctx context.Context) ([]poe.Supply, error) {
 		if err != nil {
 			return
 		}
-		supply, n := groups[group], number(pdu)
-		supply.Group = group
+		supply, known := groups[group]
+		n := number(pdu)
+		supply.Group, supply.On = group, supply.On || !known // until the switch says otherwise
 		switch column {
 		case 0:
 			supply.Watts = float64(n)

@@ -108,6 +108,8 @@ func TestMikroTikIsReadOnly(t *testing.T) {
 	require.ErrorIs(t, err, poe.ErrRefused)
 	_, err = client.Supplies(t.Context())
 	require.ErrorIs(t, err, errors.ErrUnsupported)
+	_, err = client.Status(t.Context(), poe.PortID{Group: 2, Port: 1})
+	require.ErrorIs(t, err, poe.ErrNoPort, "its table has no groups")
 }
 
 func conform(t *testing.T, sw poe.PSE) error {
@@ -197,7 +199,7 @@ func TestStations(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	client := dial(t, poetest.New(poetest.Config{Ports: 2}))
-	require.Regexp(t, `^snmpset -v2c 127\.0\.0\.1:\d+ 1\.3\.6\.1\.2\.1\.105\.1\.1\.1\.3\.1\.2 i 2$`, client.Explain(port2, poe.AdminDisabled))
+	require.Regexp(t, `^snmpset -v2c 127\.0\.0\.1:\d+ 1\.3\.6\.1\.2\.1\.105\.1\.1\.1\.3\.1\.2 i 2$`, client.Explain(poe.Step{Port: port2, Admin: poe.AdminDisabled}))
 }
 
 func BenchmarkStatus48(b *testing.B) {
@@ -218,4 +220,42 @@ func cycler(t *testing.T, sw poe.PSE) *poe.Controller {
 		PSE: sw, Journal: journal, Guard: poe.Guard{Cooldown: -1, Ports: map[poe.PortID]poe.Port{port1: {Name: "pi1"}}},
 		Hold: 100 * time.Millisecond, Poll: 20 * time.Millisecond, Settle: 15 * time.Second,
 	}
+}
+
+// TestExplainSaysWhatIsDone has the mode of Cisco IOS and Netgear's reset.
+func TestExplainSaysWhatIsDone(t *testing.T) {
+	for vendor, want := range map[poetest.Vendor][]string{
+		poetest.CiscoIOS: {`1\.3\.6\.1\.2\.1\.105\.1\.1\.1\.3\.1\.1 i 2$`, `^sleep 5$`, `1\.3\.6\.1\.4\.1\.9\.9\.402\.1\.2\.1\.1\.1\.1 i 2$`},
+		poetest.Netgear:  {`1\.3\.6\.1\.4\.1\.4526\.10\.15\.1\.1\.1\.10\.1\.1 i 1$`},
+	} {
+		client := dial(t, poetest.New(poetest.Config{Ports: 2, Vendor: vendor}))
+		if vendor == poetest.CiscoIOS {
+			require.NoError(t, client.SetMode(t.Context(), port1, "static"))
+		}
+		journal, err := poe.OpenJournal(filepath.Join(t.TempDir(), "journal.json"))
+		require.NoError(t, err)
+		defer journal.Close()
+		c := poe.Controller{PSE: client, Journal: journal, Native: true, Guard: poe.Guard{Ports: map[poe.PortID]poe.Port{port1: {}}}}
+		lines, err := c.Explain(t.Context(), port1, poe.AdminDisabled, poe.AdminEnabled)
+		require.NoError(t, err)
+		require.Len(t, lines, len(want))
+		for i := range want {
+			require.Regexp(t, want[i], lines[i])
+		}
+		lines, err = c.Explain(t.Context(), port1, poe.AdminEnabled)
+		require.NoError(t, err)
+		require.Empty(t, lines, "it is on")
+		_, err = c.Explain(t.Context(), port2, poe.AdminDisabled)
+		require.ErrorIs(t, err, poe.ErrNotListed)
+	}
+}
+
+// TestARefusalThatIsNotTrue has the change made and called refused.
+func TestARefusalThatIsNotTrue(t *testing.T) {
+	sw := poetest.New(poetest.Config{Ports: 2})
+	client := dial(t, sw)
+	sw.Make(poetest.Trouble{Lie: true})
+	require.NoError(t, client.Set(t.Context(), port1, poe.AdminDisabled), "the state is what counts")
+	require.ErrorIs(t, client.Set(t.Context(), port1, poe.AdminDisabled), poe.ErrRefused, "nothing has changed")
+	require.NoError(t, client.Set(t.Context(), port1, poe.AdminEnabled))
 }

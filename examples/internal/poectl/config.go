@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -87,6 +88,14 @@ func Parse(name string, data []byte) (*Config, error) {
 			d.Problem(fmt.Sprintf("keep[%d]", i), "%v", err)
 		}
 	}
+	for _, key := range []struct {
+		name string
+		d    time.Duration
+	}{{"cooldown", c.Cooldown}, {"hold", c.Hold}, {"boot", c.Boot}} {
+		if key.d < 0 {
+			d.Problem(key.name, "want 0 or more, not %v", key.d)
+		}
+	}
 	if c.Stagger.AtOnce < 0 || c.Stagger.BudgetWatts < 0 {
 		d.Problem("stagger", "want numbers above 0")
 	}
@@ -153,10 +162,16 @@ func (s Switch) checkBackend(problem func(key, format string, args ...any)) {
 	}
 }
 
+// deviceName is a name that every output can bear.
+var deviceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
 func (c *Config) checkPorts(d *strictyaml.Document) {
 	taken := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Ports)) {
 		p, at := c.Ports[name], "ports."+name
+		if _, err := poe.ParsePortID(name); err == nil || !deviceName.MatchString(name) {
+			d.Problem(at, "want a name of letters, digits and -_. that is no group.port, not %q", name)
+		}
 		s := c.find(p.Switch)
 		place := p.Switch + "/" + p.Port.String()
 		switch {

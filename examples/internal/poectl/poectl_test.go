@@ -17,6 +17,7 @@ import (
 
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/poe"
+	"github.com/berryrack/berryrack/poe/poetest"
 )
 
 const example = `
@@ -56,6 +57,10 @@ func TestParseTellsAllProblems(t *testing.T) {
 	for _, want := range []string{"switch.yaml:4:", "switch.yaml:7:", "protected: uplink", "nonsense", "it is pi1's", "tcp://HOST:PORT", "can be a file's", `"one"`, "keep[0]"} {
 		require.ErrorContains(t, err, want)
 	}
+	_, err = Parse("switch.yaml", []byte(strings.NewReplacer("pi1:", `"1.2":`, "pi2:", `"a\nb":`, "hold: 5s", "hold: -5s").Replace(example)))
+	for _, want := range []string{`not "1.2"`, `not "a\nb"`, "want 0 or more, not -5s"} {
+		require.ErrorContains(t, err, want)
+	}
 	_, err = Parse("switch.yaml", nil)
 	require.ErrorContains(t, err, "want switches")
 }
@@ -85,6 +90,11 @@ func TestSecretsAreRead(t *testing.T) {
 	c, err := (&Rack{}).snmp(s)
 	require.NoError(t, err)
 	require.Equal(t, "correct horse battery", string(c.Auth))
+
+	s.SNMP.AuthFile, s.SNMP.PrivFile = "auth", "auth"
+	_, err = (&Rack{Dir: dir}).snmp(s)
+	require.NoError(t, err, "beside the configuration")
+	require.NoError(t, (&Rack{Dir: dir, Config: &Config{Switches: []Switch{*s}}}).Check())
 }
 
 func TestMuninField(t *testing.T) {
@@ -94,10 +104,83 @@ func TestMuninField(t *testing.T) {
 
 func TestAskOn(t *testing.T) {
 	for answer, want := range map[string]bool{"y\n": true, "yes\n": true, "n\n": false, "\n": false, "": false} {
-		yes, err := AskOn(strings.NewReader(answer), io.Discard)("Really?")
+		yes, err := AskOn(strings.NewReader(answer), io.Discard)(t.Context(), "Really?")
 		require.NoError(t, err)
 		require.Equal(t, want, yes, "%q", answer)
 	}
+}
+
+func TestAskOnEndsWithItsContext(t *testing.T) {
+	in, typing := io.Pipe()
+	defer typing.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	yes, err := AskOn(in, io.Discard)(ctx, "Really?")
+	require.ErrorIs(t, err, context.Canceled)
+	require.False(t, yes)
+}
+
+// TestOffAsksBeforeItLocks has nobody hold the switch while a person thinks.
+func TestOffAsksBeforeItLocks(t *testing.T) {
+	rack, err := Simulate(t.Context(), cli.Streams{Out: io.Discard, Err: io.Discard}, nil)
+	require.NoError(t, err)
+	defer rack.Close()
+	err = rack.Off(t.Context(), []string{"pi1"}, Act{Confirm: func(context.Context, string) (bool, error) {
+		require.Empty(t, rack.open)
+		return false, nil
+	}})
+	require.ErrorContains(t, err, "pi1 (sw1 port 1.1) is left as it is")
+}
+
+// TestAPortThatCannotBeRecovered keeps nobody from the others, and can be given
+// up.
+func TestAPortThatCannotBeRecovered(t *testing.T) {
+	stderr := &output{}
+	rack, err := Simulate(t.Context(), cli.Streams{Out: io.Discard, Err: stderr}, nil)
+	require.NoError(t, err)
+	defer rack.Close()
+	file := filepath.Join(rack.State, "sw1.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"version":1,"dark":{"9.9":{"since":"2024-05-06T07:08:09Z"}}}`), 0o600))
+	require.NoError(t, rack.Cycle(t.Context(), []string{"pi1"}, Act{}))
+	require.Contains(t, stderr.String(), "recover --forget PORT")
+	require.ErrorIs(t, rack.Recover(t.Context(), Act{}), poe.ErrNoPort)
+	for _, u := range rack.open {
+		u.close()
+	}
+	rack.open = nil
+	require.ErrorAs(t, rack.Forget("nonsense"), new(*cli.UsageError))
+	require.NoError(t, rack.Forget("sw1/9.9"))
+	require.NoError(t, rack.Recover(t.Context(), Act{}))
+}
+
+// TestALookIsNotHeldUp has a port that cannot be recovered: the switch refuses.
+func TestALookIsNotHeldUp(t *testing.T) {
+	rack, err := Simulate(t.Context(), cli.Streams{Out: io.Discard, Err: io.Discard}, nil)
+	require.NoError(t, err)
+	defer rack.Close()
+	file := filepath.Join(rack.State, "sw1.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"version":1,"dark":{"1.1":{"since":"2024-05-06T07:08:09Z"}}}`), 0o600))
+	require.NoError(t, rack.simulation.sw.Set(t.Context(), poe.PortID{Group: 1, Port: 1}, poe.AdminDisabled))
+	rack.simulation.sw.Make(poetest.Trouble{Refuse: true})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*readingPatience)
+	defer cancel()
+	o, err := rack.Overview(ctx)
+	require.NoError(t, err)
+	require.Len(t, o.Ports, 8)
+}
+
+func TestPlanningMakesNoFile(t *testing.T) {
+	out := &output{}
+	rack, err := Simulate(t.Context(), cli.Streams{Out: out, Err: io.Discard}, nil)
+	require.NoError(t, err)
+	defer rack.Close()
+	rack.State = filepath.Join(rack.State, "none")
+	require.ErrorIs(t, rack.Cycle(t.Context(), []string{"pi1"}, Act{DryRun: true, JSON: true}), cli.ErrDifferent)
+	require.NoDirExists(t, rack.State)
+	var line struct{ Switch, Command string }
+	require.NoError(t, json.NewDecoder(strings.NewReader(out.String())).Decode(&line))
+	require.Equal(t, "sw1", line.Switch)
+	require.Contains(t, line.Command, "snmpset")
 }
 
 // TestASecondProcessIsKeptOff has two processes at one state directory.
@@ -112,6 +195,36 @@ func TestASecondProcessIsKeptOff(t *testing.T) {
 	require.ErrorIs(t, second.Cycle(t.Context(), []string{"pi1"}, Act{}), poe.ErrBusy)
 	_, err = second.Overview(t.Context())
 	require.NoError(t, err, "to look is allowed")
+}
+
+// TestWatchOutlivesABadConfiguration has a switch that is down at the start, and
+// then a configuration whose secrets are not there.
+func TestWatchOutlivesABadConfiguration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "community")
+	require.NoError(t, os.WriteFile(file, []byte("public"), 0o600))
+	down := &Config{Switches: []Switch{{Name: "sw1", Backend: "snmp", Address: "127.0.0.1:1", SNMP: SNMP{Version: 2, CommunityFile: file}, Timeout: 20 * time.Millisecond}}}
+	bad := &Config{Switches: []Switch{{Name: "sw1", Backend: "snmp", Address: "127.0.0.1:1", SNMP: SNMP{Version: 2, CommunityFile: "none"}}}}
+	configs := make(chan *Config, 2)
+	configs <- down
+	configs <- bad
+	state := t.TempDir()
+	w := &Watcher{Interval: 5 * time.Millisecond, Out: io.Discard, Logger: slog.New(slog.DiscardHandler), Open: func(context.Context) (*Rack, error) {
+		return &Rack{Config: <-configs, State: state, Std: cli.Streams{Out: io.Discard, Err: io.Discard}}, nil
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx, func() {}) }()
+	failed := func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.failed["sw1"] > 1
+	}
+	require.Eventually(t, failed, 10*time.Second, 5*time.Millisecond)
+	require.ErrorIs(t, w.Reload(ctx), os.ErrNotExist)
+	require.Empty(t, ended)
+	cancel()
+	require.NoError(t, <-ended)
 }
 
 // output is a stream that can be waited for.

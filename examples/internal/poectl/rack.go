@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/poe"
@@ -25,6 +26,7 @@ import (
 type Rack struct {
 	Config *Config
 	State  string // the directory of the journals
+	Dir    string // the configuration's, where secrets are that have no absolute path
 	Std    cli.Streams
 	Logger *slog.Logger
 
@@ -37,6 +39,9 @@ type unit struct {
 	*Switch
 	poe.Controller
 	close func()
+
+	recovered   []poe.Report
+	unrecovered error
 }
 
 // Target is a port by the name of its device.
@@ -64,7 +69,7 @@ func (r *Rack) Targets(words []string) ([]Target, error) {
 	for _, word := range words {
 		name := word
 		if place, ok := byPlace[word]; ok {
-			name = place
+			name = place // no device has such a name
 		}
 		p, ok := r.Config.Ports[name]
 		switch {
@@ -107,6 +112,19 @@ func (r *Rack) unit(ctx context.Context, name string, want access) (*unit, error
 	if u := r.open[name]; u != nil {
 		return u, nil
 	}
+	u, err := r.begin(ctx, name, want)
+	if err != nil {
+		return nil, err
+	}
+	if r.open == nil {
+		r.open = map[string]*unit{}
+	}
+	r.open[name] = u
+	return u, nil
+}
+
+// begin opens a switch, which the caller must close.
+func (r *Rack) begin(ctx context.Context, name string, want access) (*unit, error) {
 	s := r.Config.find(name)
 	pse, err := r.dial(ctx, s)
 	if err != nil {
@@ -121,19 +139,21 @@ func (r *Rack) unit(ctx context.Context, name string, want access) (*unit, error
 		u.close()
 		return nil, err
 	}
-	if r.open == nil {
-		r.open = map[string]*unit{}
-	}
-	r.open[name] = u
 	return u, nil
 }
 
-// journal opens a switch's journal, and recovers unless it only plans.
-func (r *Rack) journal(ctx context.Context, u *unit, want access) error {
-	err := os.MkdirAll(r.State, 0o700)
-	if err == nil {
-		u.Journal, err = poe.OpenJournal(filepath.Join(r.State, u.Name+".json"))
+// readingPatience is how long a look waits for what a crash left dark.
+const readingPatience = 5 * time.Second
+
+// journal opens a switch's journal, and recovers unless it only plans. A port
+// that cannot be recovered keeps nobody from the others: it is told, and tried
+// again by the next command.
+func (r *Rack) journal(ctx context.Context, u *unit, want access) (err error) {
+	if want == planning {
+		u.Journal, err = poe.ReadJournal(r.journalFile(u.Name))
+		return err
 	}
+	u.Journal, err = r.openJournal(u.Name)
 	if err != nil && want == reading {
 		fmt.Fprintf(r.Std.Err, "poectl: %s: not looking for what a crash left dark: %v\n", u.Name, err)
 		return nil
@@ -141,19 +161,12 @@ func (r *Rack) journal(ctx context.Context, u *unit, want access) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", u.Name, err)
 	}
-	if want != planning {
-		err = r.recover(ctx, u)
-	}
 	if want == reading {
-		if err != nil {
-			fmt.Fprintf(r.Std.Err, "poectl: %s: %v\n", u.Name, err)
-		}
+		r.recoverBriefly(ctx, u)
 		defer func() { u.Journal = nil }()
 		return u.Journal.Close()
 	}
-	if err != nil {
-		return errors.Join(err, u.Journal.Close())
-	}
+	r.recover(ctx, u)
 	closePSE := u.close
 	u.close = func() {
 		_ = u.Journal.Close()
@@ -162,12 +175,52 @@ func (r *Rack) journal(ctx context.Context, u *unit, want access) error {
 	return nil
 }
 
-func (r *Rack) recover(ctx context.Context, u *unit) error {
-	reports, err := u.Recover(ctx)
-	for _, report := range reports {
+func (r *Rack) journalFile(name string) string { return filepath.Join(r.State, name+".json") }
+
+func (r *Rack) openJournal(name string) (*poe.Journal, error) {
+	if err := os.MkdirAll(r.State, 0o700); err != nil {
+		return nil, err
+	}
+	return poe.OpenJournal(r.journalFile(name))
+}
+
+// recoverBriefly keeps a look from waiting for a port that does not come on.
+func (r *Rack) recoverBriefly(ctx context.Context, u *unit) {
+	ctx, cancel := context.WithTimeout(ctx, readingPatience)
+	defer cancel()
+	settle, boot := u.Settle, u.Boot
+	u.Settle, u.Boot = readingPatience, readingPatience
+	r.recover(ctx, u)
+	u.Settle, u.Boot = settle, boot
+}
+
+// recover switches on what a crash left dark, and tells of it.
+func (r *Rack) recover(ctx context.Context, u *unit) {
+	u.recovered, u.unrecovered = u.Recover(ctx)
+	for _, report := range u.recovered {
 		fmt.Fprintf(r.Std.Err, "poectl: %s: a crash had left it dark: %v\n", u.Name, report)
 	}
-	return err
+	if u.unrecovered != nil {
+		fmt.Fprintf(r.Std.Err, "poectl: %s: %v\npoectl: recover tries again, recover --forget PORT gives up\n", u.Name, u.unrecovered)
+	}
+}
+
+// Check reads the secrets of all switches, and speaks to none.
+func (r *Rack) Check() error {
+	var problems []error
+	for i := range r.Config.Switches {
+		s := &r.Config.Switches[i]
+		if s.Backend != "snmp" {
+			continue
+		}
+		if _, err := r.snmp(s); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", s.Name, err))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return &cli.UsageError{Err: err}
+	}
+	return nil
 }
 
 // dial begins the conversation with a switch.
@@ -212,11 +265,30 @@ func (r *Rack) snmp(s *Switch) (snmp.Config, error) {
 		if secret.file == "" {
 			continue
 		}
-		text, err := cli.Secret(secret.file)
+		text, err := cli.Secret(r.secret(secret.file))
 		problems = append(problems, err)
 		*secret.into = snmp.Secret(text)
 	}
 	return c, errors.Join(append(problems, c.Validate())...)
+}
+
+// secret returns where a secret is: one that systemd hands over first, or else
+// beside the configuration.
+func (r *Rack) secret(file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		if in := filepath.Join(dir, file); exists(in) {
+			return in
+		}
+	}
+	return filepath.Join(r.Dir, file)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // controller returns what acts on a switch, without its journal.

@@ -2,8 +2,10 @@ package poectl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/alecthomas/kong"
 
@@ -34,6 +36,9 @@ func (s *Source) Open(ctx context.Context, std cli.Streams) (*Rack, error) {
 	}
 	var name string
 	var data []byte
+	if s.Simulate && s.File != "" {
+		return nil, &cli.UsageError{Err: errors.New("--simulate has a configuration of its own: leave -f out")}
+	}
 	if !s.Simulate {
 		var err error
 		if name, data, err = cli.ConfigFile("poectl", s.File, nil); err != nil {
@@ -48,7 +53,7 @@ func (s *Source) Open(ctx context.Context, std cli.Streams) (*Rack, error) {
 	if err != nil {
 		return nil, &cli.UsageError{Err: err}
 	}
-	return &Rack{Config: config, State: s.State, Std: std, Logger: logger}, nil
+	return &Rack{Config: config, State: s.State, Dir: filepath.Dir(name), Std: std, Logger: logger}, nil
 }
 
 // Do opens the rack, runs a command on it and closes it.

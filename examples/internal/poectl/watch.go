@@ -40,23 +40,40 @@ type Watcher struct {
 }
 
 // Run watches all switches until ctx ends. A switch that does not answer is
-// tried again.
+// tried again, also at the start.
 func (w *Watcher) Run(ctx context.Context, ready func()) error {
 	w.mu.Lock()
 	w.reload, w.changes, w.failed = make(chan *Rack), map[string]float64{}, map[string]float64{}
 	w.mu.Unlock()
-	rack, err := w.Open(ctx)
-	for rack != nil && err == nil {
+	rack, err := w.checked(ctx)
+	if err != nil {
+		return err
+	}
+	for rack != nil {
 		old := rack
-		rack, err = w.watch(ctx, rack, ready)
+		rack = w.watch(ctx, rack, ready)
 		old.Close()
 	}
-	return err
+	return nil
 }
 
-// Reload reads the configuration again.
-func (w *Watcher) Reload(ctx context.Context) error {
+// checked opens the configuration and reads the secrets that it names.
+func (w *Watcher) checked(ctx context.Context) (*Rack, error) {
 	rack, err := w.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := rack.Check(); err != nil {
+		rack.Close()
+		return nil, err
+	}
+	return rack, nil
+}
+
+// Reload reads the configuration again. With one that is wrong, or secrets that
+// cannot be read, the old one stays.
+func (w *Watcher) Reload(ctx context.Context) error {
+	rack, err := w.checked(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,25 +87,15 @@ func (w *Watcher) Reload(ctx context.Context) error {
 }
 
 // watch watches a rack until ctx ends, or until there is a new one.
-func (w *Watcher) watch(ctx context.Context, rack *Rack, ready func()) (next *Rack, err error) {
+func (w *Watcher) watch(ctx context.Context, rack *Rack, ready func()) (next *Rack) {
 	w.mu.Lock()
 	w.rack, w.last = rack, map[string]poe.Snapshot{}
 	w.mu.Unlock()
-	units := map[string]*unit{}
-	for _, s := range rack.Config.Switches {
-		if units[s.Name], err = rack.unit(ctx, s.Name, reading); err != nil {
-			return nil, err
-		}
-	}
 	ready()
 	watching, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	for name, u := range units {
-		all.Go(func() {
-			for now, err := range poe.Watch(watching, u.PSE, w.Interval) {
-				w.take(name, u, now, err)
-			}
-		})
+	for _, s := range rack.Config.Switches {
+		all.Go(func() { w.watchSwitch(watching, rack, s.Name) })
 	}
 	select {
 	case next = <-w.reload:
@@ -96,7 +103,25 @@ func (w *Watcher) watch(ctx context.Context, rack *Rack, ready func()) (next *Ra
 	}
 	stop()
 	all.Wait()
-	return next, nil
+	return next
+}
+
+// watchSwitch watches a switch once it can be spoken to.
+func (w *Watcher) watchSwitch(ctx context.Context, rack *Rack, name string) {
+	u, err := rack.begin(ctx, name, reading)
+	for err != nil {
+		w.take(name, nil, poe.Snapshot{}, err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(w.Interval):
+		}
+		u, err = rack.begin(ctx, name, reading)
+	}
+	defer u.close()
+	for now, err := range poe.Watch(ctx, u.PSE, w.Interval) {
+		w.take(name, u, now, err)
+	}
 }
 
 func (w *Watcher) take(name string, u *unit, now poe.Snapshot, err error) {

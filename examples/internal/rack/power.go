@@ -135,7 +135,7 @@ func (p *Powered) Explain(pi Pi) []string {
 	if !ok {
 		return nil
 	}
-	return []string{e.Explain(id, poe.AdminDisabled), e.Explain(id, poe.AdminEnabled)}
+	return []string{e.Explain(poe.Step{Port: id, Admin: poe.AdminDisabled}), e.Explain(poe.Step{Port: id, Admin: poe.AdminEnabled})}
 }
 
 func (r *Rack) switchNamed(name string) (Switch, bool) {

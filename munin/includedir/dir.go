@@ -136,36 +136,26 @@ func (d Dir) divide(files []*munin.File) (owned, foreign map[string]*munin.File)
 	return owned, foreign
 }
 
-// removal enforces the limit on the hosts that leave. A host that goes to
-// another group stays.
+// removal enforces the limit on the hosts that leave. One that goes to another
+// group stays, as [munin.Diff] sees it.
 func (d Dir) removal(owned map[string]*munin.File, m *munin.Master) error {
 	held, _ := munin.Decode(slices.Collect(maps.Values(owned))...)
 	var left []string
-	before, after := hostNames(held), hostNames(m)
-	for name, full := range before {
-		if _, ok := after[name]; !ok {
-			left = append(left, full)
+	for _, change := range munin.Diff(held, m) {
+		if change.Kind == munin.Removed {
+			left = append(left, change.Host)
 		}
 	}
 	limit := d.MaxRemove
 	if limit == 0 {
-		limit = max(len(before)/10, 4)
+		limit = max(len(held.Hosts)/10, 4)
 	}
-	empty := len(after) == 0 && len(before) > 0
+	empty := len(m.Hosts) == 0 && len(held.Hosts) > 0
 	if len(left) <= max(limit, 0) && !empty {
 		return nil
 	}
 	slices.Sort(left)
 	return &RemovalError{Hosts: left, Limit: max(limit, 0), Empty: empty}
-}
-
-// hostNames returns full names by the hosts' own, in lower case.
-func hostNames(m *munin.Master) map[string]string {
-	names := make(map[string]string, len(m.Hosts))
-	for i := range m.Hosts {
-		names[strings.ToLower(m.Hosts[i].Name)] = m.Hosts[i].FullName()
-	}
-	return names
 }
 
 // foreignWarnings says where files that are not ours have problems or speak of

@@ -119,6 +119,27 @@ func TestRemovalLimit(t *testing.T) {
 	require.Empty(t, sync(t, d, &munin.Master{}).Steps, "nothing there, nothing wanted")
 }
 
+// TestRemovalCountsFullNames has the same names in many groups, which are
+// different hosts: that of one group is no reason to let the others leave.
+func TestRemovalCountsFullNames(t *testing.T) {
+	d := Dir{Path: t.TempDir()}
+	var all munin.Master
+	for i := range 50 {
+		all.Hosts = append(all.Hosts, munin.Host{Group: fmt.Sprintf("site%02d", i), Name: "router", Address: munin.NameAddress("router")})
+	}
+	sync(t, d, &all)
+	_, err := d.Sync(t.Context(), &munin.Master{Hosts: all.Hosts[:1]})
+	var removal *RemovalError
+	require.ErrorAs(t, err, &removal)
+	require.Len(t, removal.Hosts, 49)
+	require.Equal(t, 5, removal.Limit)
+	require.Len(t, names(t, d.Path), 50)
+	_, err = d.Sync(t.Context(), &munin.Master{Hosts: []munin.Host{{Group: "new", Name: "router", Address: munin.NameAddress("router")}}})
+	require.ErrorAs(t, err, &removal, "which of them moved is not known")
+	require.Len(t, removal.Hosts, 50)
+	sync(t, d, &munin.Master{Hosts: all.Hosts[:45]})
+}
+
 func TestForeignFiles(t *testing.T) {
 	d := Dir{Path: t.TempDir()}
 	write := func(name, text string) {

@@ -95,13 +95,26 @@ func (d Dir) Plan(m *munin.Master) (*Plan, error) {
 	return p, p.steps(m, owned, foreign)
 }
 
-// Sync plans and applies in one go, and returns the plan.
+// Sync plans and applies in one go, while no other Sync or Apply can, and
+// returns the plan.
 func (d Dir) Sync(ctx context.Context, m *munin.Master) (*Plan, error) {
+	unlock, err := d.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	p, err := d.Plan(m)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.Apply(ctx)
+	return p, p.apply(ctx)
+}
+
+func (d Dir) lock() (unlock func(), err error) {
+	if unlock, err = lock(d.Path); err != nil {
+		return nil, fmt.Errorf("includedir: lock %s: %w", d.Path, err)
+	}
+	return unlock, nil
 }
 
 func (d Dir) prefix() string {
@@ -252,22 +265,32 @@ func meaning(path string, text []byte) *munin.Master {
 	return m
 }
 
+// ErrChanged says that a file is not what it was when the [Plan] was made.
+var ErrChanged = errors.New("the file has changed since the plan was made: plan again")
+
 // Apply writes all files beside their places, and then renames each and
 // removes those that are to go. munin never sees half a file; when Apply is
-// killed, each file is either as it was or as it is to be, and the next Sync
-// removes what lies beside. On an error Apply puts back what it changed.
+// killed, each file is either as it was or as it is to be, and the next one
+// removes what lies beside. On an error Apply puts back what it changed; with
+// [ErrChanged] it changed nothing.
 func (p *Plan) Apply(ctx context.Context) error {
-	if len(p.Steps) == 0 {
-		return nil
-	}
-	unlock, err := lock(p.dir.Path)
+	unlock, err := p.dir.lock()
 	if err != nil {
-		return fmt.Errorf("includedir: lock %s: %w", p.dir.Path, err)
+		return err
 	}
 	defer unlock()
+	return p.apply(ctx)
+}
+
+// apply is Apply under the lock.
+func (p *Plan) apply(ctx context.Context) error {
 	if err := p.dir.sweep(); err != nil {
 		return err
 	}
+	if err := p.stale(); err != nil {
+		return err
+	}
+	var err error
 	temps := make([]string, len(p.Steps))
 	defer func() {
 		for _, temp := range temps {
@@ -288,6 +311,24 @@ func (p *Plan) Apply(ctx context.Context) error {
 		}
 	}
 	return p.commit(temps)
+}
+
+// stale returns which files are not as they were planned from.
+func (p *Plan) stale() error {
+	var errs []error
+	for _, s := range p.Steps {
+		present, err := os.ReadFile(s.Path)
+		if _, exists := os.Lstat(s.Path); errors.Is(exists, fs.ErrNotExist) {
+			present, err = nil, nil
+		}
+		if err == nil && ((present == nil) != (s.old == nil) || !bytes.Equal(present, s.old)) {
+			err = ErrChanged
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("includedir: %s: %w", s.Path, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // commit makes the steps take effect, or takes them back.

@@ -21,7 +21,8 @@ import (
 type Dir struct {
 	// Path is the directory, as in munin.conf's includedir. It must exist.
 	Path string
-	// Prefix begins the names of the files; "" is "berryrack".
+	// Prefix begins the names of the files; "" is "berryrack". It has letters,
+	// digits, underscores and hyphens.
 	Prefix string
 	// MaxRemove is how many hosts may leave at once. 0 is a tenth of those
 	// there, or 4 where that is more; a negative number lets none leave. The
@@ -77,8 +78,12 @@ func (s Step) String() string {
 // Plan returns the steps from what is in the directory to m, one file for each
 // top-level group and one for what is global; none when nothing changed. It
 // fails when m is not valid, when a file of a needed name is not its own, and,
-// with a [*RemovalError], when too many hosts would leave.
+// with a [*RemovalError], when too many hosts would leave; with [ErrPrefix] when
+// Prefix is none.
 func (d Dir) Plan(m *munin.Master) (*Plan, error) {
+	if strings.Trim(d.Prefix, prefixRunes) != "" {
+		return nil, fmt.Errorf("%w, not %q", ErrPrefix, d.Prefix)
+	}
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
@@ -90,6 +95,11 @@ func (d Dir) Plan(m *munin.Master) (*Plan, error) {
 	owned, foreign := d.divide(files)
 	if err := d.removal(owned, m); err != nil {
 		return nil, err
+	}
+	for _, path := range slices.Sorted(maps.Keys(foreign)) {
+		if d.isMarked(foreign[path]) {
+			p.Warnings = append(p.Warnings, path+": it begins as a file of ours, and is none by its name: move the copy away, or munin loads it too")
+		}
 	}
 	p.Warnings = append(p.Warnings, foreignWarnings(foreign, m)...)
 	return p, p.steps(m, owned, foreign)
@@ -117,6 +127,11 @@ func (d Dir) lock() (unlock func(), err error) {
 	return unlock, nil
 }
 
+// ErrPrefix says that a [Dir]'s Prefix would lead out of it, or hide in it.
+var ErrPrefix = errors.New("includedir: a prefix has letters, digits, underscores and hyphens")
+
+const prefixRunes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
 func (d Dir) prefix() string {
 	if d.Prefix == "" {
 		return "berryrack"
@@ -137,10 +152,11 @@ func (d Dir) file(group string) string {
 	return filepath.Join(d.Path, name+".conf")
 }
 
+// divide tells our files, by name and mark, from all others.
 func (d Dir) divide(files []*munin.File) (owned, foreign map[string]*munin.File) {
 	owned, foreign = map[string]*munin.File{}, map[string]*munin.File{}
 	for _, f := range files {
-		if bytes.HasPrefix(f.Bytes(), []byte(d.mark())) && strings.HasPrefix(filepath.Base(f.Name), d.prefix()) {
+		if d.isName(filepath.Base(f.Name)) && d.isMarked(f) {
 			owned[f.Name] = f
 		} else {
 			foreign[f.Name] = f
@@ -148,6 +164,15 @@ func (d Dir) divide(files []*munin.File) (owned, foreign map[string]*munin.File)
 	}
 	return owned, foreign
 }
+
+// isName reports whether a file of ours can have the name.
+func (d Dir) isName(name string) bool {
+	rest, ours := strings.CutPrefix(name, d.prefix())
+	group, conf := strings.CutSuffix(rest, ".conf")
+	return ours && conf && (group == "" || len(group) > 1 && group[0] == '-')
+}
+
+func (d Dir) isMarked(f *munin.File) bool { return bytes.HasPrefix(f.Bytes(), []byte(d.mark())) }
 
 // removal enforces the limit on the hosts that leave. One that goes to another
 // group stays, as [munin.Diff] sees it.

@@ -168,6 +168,35 @@ func TestForeignFiles(t *testing.T) {
 	require.Empty(t, sync(t, d, hosts(1, 1)).Steps)
 }
 
+// TestCopies keeps what an admin copied from our files.
+func TestCopies(t *testing.T) {
+	d := Dir{Path: t.TempDir()}
+	sync(t, d, hosts(2, 1))
+	text, err := os.ReadFile(filepath.Join(d.Path, "berryrack-group0.conf"))
+	require.NoError(t, err)
+	copies := []string{"berryrack-.conf", "berryrack-group0.conf.bak", "berryrack-group0.old", "berryrackgroup0.conf"}
+	for _, name := range copies {
+		require.NoError(t, os.WriteFile(filepath.Join(d.Path, name), text, 0o600))
+	}
+	p := sync(t, d, hosts(2, 1))
+	require.Empty(t, p.Steps)
+	for _, name := range copies {
+		require.Contains(t, strings.Join(p.Warnings, "\n"), name+": it begins as a file of ours")
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "b")
+	require.NoError(t, os.MkdirAll(path, 0o755))
+	for _, prefix := range []string{"../../escaped", ".hidden", "a/b", "a.conf", "a b", "x\n"} {
+		_, err := Dir{Path: path, Prefix: prefix}.Sync(t.Context(), hosts(1, 1))
+		require.ErrorIs(t, err, ErrPrefix, prefix)
+	}
+	require.Empty(t, names(t, path))
+	sync(t, Dir{Path: path, Prefix: "Rack_1-b"}, hosts(1, 1))
+	require.Equal(t, []string{"Rack_1-b-group0.conf"}, names(t, path))
+}
+
 func insert(list []string, name string) []string {
 	for i, other := range list {
 		if other > name {

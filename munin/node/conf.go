@@ -262,7 +262,7 @@ func CheckConf(conf []byte) error {
 		}
 	}
 	if rules == 0 {
-		errs = append(errs, ErrNoAllow)
+		errs = append(errs, fmt.Errorf("munin-node.conf: %w", ErrNoAllow))
 	}
 	return errors.Join(errs...)
 }

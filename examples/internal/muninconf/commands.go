@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -166,7 +167,7 @@ func (p *Program) Node(masters []netip.Addr, merge string) error {
 }
 
 func (p *Program) merge(masters []netip.Addr, path string) error {
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		return err
 	}
@@ -205,11 +206,11 @@ func (p *Program) Check(path string) error {
 
 func check(path string) ([]string, error) {
 	problems := []string{}
-	if filepath.Base(path) == "munin-node.conf" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
+	text, err := nodeConf(path)
+	if err != nil {
+		return nil, err
+	}
+	if text != nil {
 		if err := node.CheckConf(text); err != nil {
 			problems = strings.Split(named(err, path).Error(), "\n")
 		}
@@ -224,6 +225,34 @@ func check(path string) ([]string, error) {
 		problems = append(problems, strings.Split(err.Error(), "\n")...)
 	}
 	return problems, nil
+}
+
+// nodeConf returns a munin-node.conf, known by its name or by settings that the
+// master has not; nil is something else.
+func nodeConf(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return nil, err
+	}
+	text, err := readFile(path)
+	if err != nil || filepath.Base(path) != "munin-node.conf" && !nodeSetting.Match(text) {
+		return nil, err
+	}
+	return text, nil
+}
+
+var nodeSetting = regexp.MustCompile(`(?m)^[ \t]*(allow|deny|cidr_allow|cidr_deny|ignore_file|pid_file|log_file|setsid|background)[ \t=]`)
+
+// readFile reads a regular file: a pipe could let us wait for ever.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	return os.ReadFile(path)
 }
 
 // Diff prints what leads from one configuration to another. Each is a munin.conf,
@@ -257,7 +286,7 @@ func (p *Program) Diff(from, to string) error {
 
 func read(path string) (*munin.Master, error) {
 	if extension := filepath.Ext(path); extension == ".yaml" || extension == ".yml" {
-		text, err := os.ReadFile(path)
+		text, err := readFile(path)
 		if err != nil {
 			return nil, err
 		}

@@ -52,9 +52,28 @@ func (c *checker) place(s *section) {
 		}
 		path := strings.Join(s.groups[:i+1], ";")
 		c.group(s, path)
+		c.shadow(s, s.groups[:i], group)
 	}
 	if rule := hostRule(s.host); s.host != "" && rule != "" {
 		c.add(s.name(), "", "host %s: %s", printable(s.host), rule)
+	}
+	if s.host != "" {
+		c.shadow(s, s.groups, s.host)
+	}
+}
+
+// shadow reports a group or a host that has the name of a setting beside it:
+// munin-html and munin-limits hold both in one hash.
+func (c *checker) shadow(s *section, parent []string, name string) {
+	set := len(parent) == 0 && isRootKey(name)
+	if p := c.t[placeName(parent, "")]; p != nil && !set {
+		for key := range p.settings {
+			first, _, _ := strings.Cut(key, ".")
+			set = set || first == name
+		}
+	}
+	if set {
+		c.add(s.name(), "", "%s is also a setting there, and munin's programs would take the one for the other: rename it", printable(name))
 	}
 }
 
@@ -81,8 +100,6 @@ func groupRule(name string) string {
 		return "a leading dot or two dots together lead out of munin's directory, or hide in it"
 	case len(name) > 100:
 		return "longer than 100 characters: it becomes part of a file's name"
-	case isKeyword(name):
-		return "it is one of munin's own settings, and munin-html would take the one for the other"
 	}
 	return ""
 }
@@ -99,9 +116,6 @@ func hostRule(name string) string {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return "each part between dots has 1 to 63 characters and neither begins nor ends with a hyphen"
 		}
-	}
-	if isKeyword(name) {
-		return "it is one of munin's own settings, and munin-html would take the one for the other"
 	}
 	return ""
 }

@@ -1,5 +1,5 @@
-// Package munin writes, reads, compares and installs munin's configuration:
-// munin.conf with its includedir for the master, munin-node.conf for a node.
+// Package munin writes, reads and compares the configuration of munin's master:
+// munin.conf with its includedir.
 //
 //	m := &munin.Master{Hosts: []munin.Host{{
 //		Group:   "web",
@@ -9,7 +9,7 @@
 //	if err := m.Validate(); err != nil {
 //		log.Fatal(err) // every problem, with its host and its rule
 //	}
-//	plan, err := munin.Dir{Path: "/etc/munin/munin-conf.d"}.Sync(ctx, m)
+//	text, err := m.AppendText(nil) // a munin.conf
 //
 // An IPv6 address stands in brackets, a port has a key of its own, and no text
 // from an inventory can become a command that the master runs. [Master.Validate]
@@ -18,12 +18,12 @@
 // parsers understands: munin-update has one, munin-html, munin-graph and
 // munin-limits share another. [Parse] reads any munin.conf byte for byte, with
 // its comments and with keys that it does not know; [Decode] says what munin
-// makes of it. [Dir] writes one file for each top-level group. [NodeConf] lets
-// the master in at the nodes.
+// makes of it; [Diff] says what is different.
 //
-// The package needs no privileges but those of the files that it writes, and no
-// munin on the machine. The protocol between master and node is package
-// [github.com/berryrack/berryrack/munin/node].
+// The package needs no privileges, and no munin on the machine. Package
+// [github.com/berryrack/berryrack/munin/includedir] installs a configuration, and
+// package [github.com/berryrack/berryrack/munin/node] has munin-node.conf and the
+// protocol between master and node.
 //
 // The dialect is munin 2.0's, as in Debian 12; the format has no standard, and
 // every rule here was tried on that program. Addresses are written as in

@@ -8,6 +8,25 @@ import (
 	"github.com/berryrack/berryrack/munin"
 )
 
+func Example() {
+	m := &munin.Master{Hosts: []munin.Host{{
+		Group:   "web",
+		Name:    "fenrir.example.org",
+		Address: munin.IPAddress(netip.MustParseAddr("2001:db8::6712")),
+	}}}
+	if err := m.Validate(); err != nil {
+		fmt.Println(err) // every problem, with its host and its rule
+	}
+	text, err := m.AppendText(nil) // a munin.conf
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Printf("%s", text)
+	// Output:
+	// [web;fenrir.example.org]
+	//     address [2001:db8::6712]
+}
+
 func ExampleMaster_AppendText() {
 	m := &munin.Master{Hosts: []munin.Host{
 		{Group: "web", Name: "fenrir.example.org", Address: munin.IPAddress(netip.MustParseAddr("2A00:1098:0:82:1000:0:39:6712")), Port: 4950},

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -359,13 +360,25 @@ func certificate(t *testing.T, s *station) (path string, pair tls.Certificate) {
 	return path, pair
 }
 
+// perlModule is the path of a Perl module that was compiled for this machine,
+// or where to look for it.
+func perlModule(t *testing.T, name string) string {
+	pattern := filepath.Join("/usr/lib/*/perl5/*", name)
+	found, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	if len(found) == 0 {
+		return pattern
+	}
+	return found[0]
+}
+
 // TestSTARTTLS speaks munin's TLS with munin's own programs, at both ends and in
 // both roles.
 func TestSTARTTLS(t *testing.T) {
 	if !lab.Isolated(t) {
 		return
 	}
-	lab.Need(t, "/usr/lib/x86_64-linux-gnu/perl5/5.36/Net/SSLeay.pm")
+	lab.Need(t, perlModule(t, "Net/SSLeay.pm"))
 	s := newStation(t)
 	path, pair := certificate(t, s)
 	roots := x509.NewCertPool()
@@ -401,41 +414,90 @@ func TestSTARTTLS(t *testing.T) {
 	}
 }
 
+// round has munin read one file more in its includedir, from a clean start, and
+// returns what its programs complain of, and which pages of hosts are missing.
+func (s *station) round(t *testing.T, text string, pages ...string) string {
+	t.Helper()
+	for _, name := range []string{"db", "html", "log"} {
+		path := filepath.Join(s.dir, name)
+		require.NoError(t, os.RemoveAll(path))
+		require.NoError(t, os.Mkdir(path, 0o755))
+		require.NoError(t, os.Chown(path, int(s.uid), int(s.gid)))
+	}
+	path := filepath.Join(s.confs, "more.conf")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	defer os.Remove(path)
+	var complaints strings.Builder
+	for _, program := range [][]string{{"munin-update", "--config_file=", "--nofork"}, {"munin-limits", "--config="}, {"munin-html", "--config="}} {
+		args := append([]string{program[1] + filepath.Join(s.dir, "munin.conf")}, program[2:]...)
+		output, err := s.run(t, program[0], args...)
+		if err != nil {
+			fmt.Fprintf(&complaints, "%s: %v\n", program[0], err)
+		}
+		for line := range strings.Lines(output + s.log(program[0])) {
+			if complaint.MatchString(line) {
+				complaints.WriteString(program[0] + ": " + line)
+			}
+		}
+	}
+	for _, page := range pages {
+		if _, err := os.Stat(filepath.Join(s.dir, "html", page, "index.html")); err != nil {
+			fmt.Fprintf(&complaints, "munin-html: no page: %v\n", err)
+		}
+	}
+	return complaints.String()
+}
+
+var complaint = regexp.MustCompile(`Cannot work on|HASH|strict refs|Malform|Failed setting|[Uu]nknown|illegal|[Pp]arse|is a directory|Is a directory`)
+
+// section is a host's, at a node of ours.
+func section(group, host string, port uint16) string {
+	return fmt.Sprintf("[%s;%s]\n  address [::1]\n  port %d\n  use_node_name yes\n", group, host, port)
+}
+
+// decode is what we say of a file.
+func decode(t *testing.T, text string) error {
+	f, err := munin.Parse("more.conf", strings.NewReader(text))
+	require.NoError(t, err)
+	_, err = munin.Decode(f)
+	return err
+}
+
 // TestRefusedByMunin shows that munin stops at, or misreads, what Validate
-// refuses.
+// refuses, and nothing else that is near to it.
 func TestRefusedByMunin(t *testing.T) {
 	if !lab.Isolated(t) {
 		return
 	}
 	s := newStation(t)
 	s.install(t, &munin.Master{Hosts: []munin.Host{{Group: "web", Name: "totals", NoUpdate: true}}})
-	for name, text := range map[string]string{
-		"bad_host":     "[web;bad_host]\n  address [::1]\n",
-		"no such key":  "[web;a]\n  adress [::1]\n",
-		"no boolean":   "[web;a]\n  update maybe\n",
-		"directory":    "",
-		"keyword name": "[htmldir;a]\n  address [::1]\n",
-		"blank group":  "[a b;c]\n  address [::1]\n",
-	} {
-		path := filepath.Join(s.confs, "bad.conf")
-		if text == "" {
-			require.NoError(t, os.Mkdir(path, 0o755))
-		} else {
-			require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-			f, err := munin.ParseFile(path)
-			require.NoError(t, err)
-			_, err = munin.Decode(f)
-			require.Error(t, err, name)
-		}
-		program := "munin-update"
-		if strings.Contains(name, "name") || strings.Contains(name, "group") {
-			program = "munin-limits"
-		}
-		flag := map[string]string{"munin-update": "--config_file=", "munin-limits": "--config="}[program]
-		output, err := s.run(t, program, flag+filepath.Join(s.dir, "munin.conf"))
-		if err == nil {
-			require.Regexp(t, "Cannot work on|HASH|strict refs", output+s.log(program), name)
-		}
-		require.NoError(t, os.RemoveAll(path))
+	port := serve(t, ourNode())
+	var good strings.Builder
+	var pages []string
+	for _, name := range []string{"ok", "line", "state", "tls", "version", "text", "port", "process", "sum", "update", "contacts", "timeout", "htmldir"} {
+		good.WriteString(section("hosts", name, port))
+		pages = append(pages, "hosts/"+name)
 	}
+	for _, group := range []string{"ok", "line", "state", "process", "label", "sub;ok", "sub;line", "sub;state", "sub;version"} {
+		good.WriteString(section(group, "a", port))
+		pages = append(pages, strings.ReplaceAll(group, ";", "/")+"/a")
+	}
+	require.NoError(t, decode(t, good.String()))
+	require.Empty(t, s.round(t, good.String(), pages...))
+	for name, test := range map[string]struct{ text, want string }{
+		"bad host":           {section("web", "bad_host", port), `munin-update: exit status`},
+		"no such key":        {section("web", "a", port) + "  adress x\n", `munin-update: exit status`},
+		"no boolean":         {section("web", "a", port) + "  update maybe\n", `munin-update: exit status`},
+		"group version":      {section("version", "a", port), `munin-update: Can't use string \("2`},
+		"group tmpldir":      {section("tmpldir", "a", port), `munin-html: Can't use string \("/etc/munin/templates"\) as a HASH`},
+		"group htmldir":      {section("htmldir", "a", port), `munin-limits: Can't use string \(".*/html"\) as a HASH`},
+		"host and setting":   {"[deep;]\n  contacts none\n" + section("deep", "contacts", port), `munin-limits: Can't use string \("none"\) as a HASH`},
+		"subgroup and value": {"[deep;]\n  node_order a\n" + section("deep;node_order", "a", port), `munin-html: Can't use string \("a"\) as a HASH`},
+		"blank group":        {section("a b", "c", port), `munin-update: .*Cannot work on hash node "a b"`},
+	} {
+		require.Error(t, decode(t, test.text), name)
+		require.Regexp(t, test.want, s.round(t, test.text), name)
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(s.confs, "directory"), 0o755))
+	require.Contains(t, s.round(t, ""), "munin-update: exit status")
 }

@@ -36,6 +36,17 @@ func isGraphWord(word string) bool {
 	return strings.HasPrefix(word, "graph_")
 }
 
+// isRootKey reports whether munin itself sets the key beside the top-level
+// groups, in its configuration or its datafile, or reads it there.
+func isRootKey(key string) bool { _, ok := rootKeys[key]; return ok }
+
+var rootKeys = words(`
+cgitmpdir cgiurl cgiurl_graph config_file contact contacts dbdir debug domain domain_order dropdownlimit fork
+graph_data_size graph_strategy html_strategy htmldir includedir local_address logdir max_cgi_graph_jobs max_graph_jobs
+max_html_jobs max_processes nsca nsca_config nsca_server palette rrdcached_socket rundir spooldir ssh_command ssh_options
+staticdir timeout timeout_fetch_all_nodes timeout_fetch_one_node tls tls_ca_certificate tls_certificate tls_private_key
+tls_verify_certificate tls_verify_depth tmpldir version worker_start_delay`)
+
 // keywords are the words that a setting may end in. Any other stops munin.
 var keywords = words(`
 address always_send category_order cdef cdef_name cgitmpdir cgiurl cgiurl_graph colour command compare contact contacts

@@ -66,7 +66,7 @@ func ParseFile(path string) (*File, error) {
 	return Parse(path, r)
 }
 
-// WriteTo writes the file as it was read, with what [File.Apply] changed.
+// WriteTo writes the file as it was read, with what [File.Update] changed.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	var n int64
 	for _, line := range f.lines {

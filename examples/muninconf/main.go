@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"time"
 
@@ -33,7 +34,7 @@ func main() {
 
 // source is the flag of every command that has an inventory.
 type source struct {
-	File string `short:"f" placeholder:"hosts.yaml" help:"The inventory. Without it: /etc/berryrack/muninconf.yaml or else an embedded example."`
+	File string `short:"f" placeholder:"hosts.yaml" help:"The inventory. Without it: /etc/berryrack/muninconf.yaml or else (not for probe and serve) an embedded example."`
 }
 
 // output is the flag of every command that prints more than text.
@@ -47,12 +48,19 @@ type genCmd struct {
 	Dir       string `short:"o" placeholder:"DIR" help:"Write one file for each top-level group into this includedir; without it, print all."`
 	DryRun    bool   `short:"n" help:"Print the steps; exit 3 if there are any."`
 	Prefix    string `placeholder:"NAME" default:"berryrack" help:"Begin the files' names with this."`
-	MaxRemove int    `placeholder:"N" help:"How many hosts may leave at once (default: a tenth, or 4)."`
+	MaxRemove *uint  `placeholder:"N" help:"How many hosts may leave at once; 0 lets none (default: a tenth, or 4)."`
 }
 
 func (c *genCmd) Run(ctx context.Context, std cli.Streams) error {
 	p := muninconf.Program{File: c.File, JSON: c.JSON, Streams: std}
-	return p.Gen(ctx, includedir.Dir{Path: c.Dir, Prefix: c.Prefix, MaxRemove: c.MaxRemove}, c.DryRun)
+	dir := includedir.Dir{Path: c.Dir, Prefix: c.Prefix}
+	if c.MaxRemove != nil {
+		dir.MaxRemove = int(min(*c.MaxRemove, math.MaxInt32))
+	}
+	if c.MaxRemove != nil && *c.MaxRemove == 0 {
+		dir.MaxRemove = -1
+	}
+	return p.Gen(ctx, dir, c.DryRun)
 }
 
 type nodeCmd struct {

@@ -21,7 +21,8 @@ import (
 type Dir struct {
 	// Path is the directory, as in munin.conf's includedir. It must exist.
 	Path string
-	// Prefix begins the names of the files; "" is "berryrack".
+	// Prefix begins the names of the files; "" is "berryrack". It has letters,
+	// digits, underscores and hyphens.
 	Prefix string
 	// MaxRemove is how many hosts may leave at once. 0 is a tenth of those
 	// there, or 4 where that is more; a negative number lets none leave. The
@@ -77,8 +78,12 @@ func (s Step) String() string {
 // Plan returns the steps from what is in the directory to m, one file for each
 // top-level group and one for what is global; none when nothing changed. It
 // fails when m is not valid, when a file of a needed name is not its own, and,
-// with a [*RemovalError], when too many hosts would leave.
+// with a [*RemovalError], when too many hosts would leave; with [ErrPrefix] when
+// Prefix is none.
 func (d Dir) Plan(m *munin.Master) (*Plan, error) {
+	if strings.Trim(d.Prefix, prefixRunes) != "" {
+		return nil, fmt.Errorf("%w, not %q", ErrPrefix, d.Prefix)
+	}
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
@@ -91,18 +96,41 @@ func (d Dir) Plan(m *munin.Master) (*Plan, error) {
 	if err := d.removal(owned, m); err != nil {
 		return nil, err
 	}
+	for _, path := range slices.Sorted(maps.Keys(foreign)) {
+		if d.isMarked(foreign[path]) {
+			p.Warnings = append(p.Warnings, path+": it begins as a file of ours, and is none by its name: move the copy away, or munin loads it too")
+		}
+	}
 	p.Warnings = append(p.Warnings, foreignWarnings(foreign, m)...)
 	return p, p.steps(m, owned, foreign)
 }
 
-// Sync plans and applies in one go, and returns the plan.
+// Sync plans and applies in one go, while no other Sync or Apply can, and
+// returns the plan.
 func (d Dir) Sync(ctx context.Context, m *munin.Master) (*Plan, error) {
+	unlock, err := d.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	p, err := d.Plan(m)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.Apply(ctx)
+	return p, p.apply(ctx)
 }
+
+func (d Dir) lock() (unlock func(), err error) {
+	if unlock, err = lock(d.Path); err != nil {
+		return nil, fmt.Errorf("includedir: lock %s: %w", d.Path, err)
+	}
+	return unlock, nil
+}
+
+// ErrPrefix says that a [Dir]'s Prefix would lead out of it, or hide in it.
+var ErrPrefix = errors.New("includedir: a prefix has letters, digits, underscores and hyphens")
+
+const prefixRunes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 func (d Dir) prefix() string {
 	if d.Prefix == "" {
@@ -124,10 +152,11 @@ func (d Dir) file(group string) string {
 	return filepath.Join(d.Path, name+".conf")
 }
 
+// divide tells our files, by name and mark, from all others.
 func (d Dir) divide(files []*munin.File) (owned, foreign map[string]*munin.File) {
 	owned, foreign = map[string]*munin.File{}, map[string]*munin.File{}
 	for _, f := range files {
-		if bytes.HasPrefix(f.Bytes(), []byte(d.mark())) && strings.HasPrefix(filepath.Base(f.Name), d.prefix()) {
+		if d.isName(filepath.Base(f.Name)) && d.isMarked(f) {
 			owned[f.Name] = f
 		} else {
 			foreign[f.Name] = f
@@ -136,36 +165,35 @@ func (d Dir) divide(files []*munin.File) (owned, foreign map[string]*munin.File)
 	return owned, foreign
 }
 
-// removal enforces the limit on the hosts that leave. A host that goes to
-// another group stays.
+// isName reports whether a file of ours can have the name.
+func (d Dir) isName(name string) bool {
+	rest, ours := strings.CutPrefix(name, d.prefix())
+	group, conf := strings.CutSuffix(rest, ".conf")
+	return ours && conf && (group == "" || len(group) > 1 && group[0] == '-')
+}
+
+func (d Dir) isMarked(f *munin.File) bool { return bytes.HasPrefix(f.Bytes(), []byte(d.mark())) }
+
+// removal enforces the limit on the hosts that leave. One that goes to another
+// group stays, as [munin.Diff] sees it.
 func (d Dir) removal(owned map[string]*munin.File, m *munin.Master) error {
 	held, _ := munin.Decode(slices.Collect(maps.Values(owned))...)
 	var left []string
-	before, after := hostNames(held), hostNames(m)
-	for name, full := range before {
-		if _, ok := after[name]; !ok {
-			left = append(left, full)
+	for _, change := range munin.Diff(held, m) {
+		if change.Kind == munin.Removed {
+			left = append(left, change.Host)
 		}
 	}
 	limit := d.MaxRemove
 	if limit == 0 {
-		limit = max(len(before)/10, 4)
+		limit = max(len(held.Hosts)/10, 4)
 	}
-	empty := len(after) == 0 && len(before) > 0
+	empty := len(m.Hosts) == 0 && len(held.Hosts) > 0
 	if len(left) <= max(limit, 0) && !empty {
 		return nil
 	}
 	slices.Sort(left)
 	return &RemovalError{Hosts: left, Limit: max(limit, 0), Empty: empty}
-}
-
-// hostNames returns full names by the hosts' own, in lower case.
-func hostNames(m *munin.Master) map[string]string {
-	names := make(map[string]string, len(m.Hosts))
-	for i := range m.Hosts {
-		names[strings.ToLower(m.Hosts[i].Name)] = m.Hosts[i].FullName()
-	}
-	return names
 }
 
 // foreignWarnings says where files that are not ours have problems or speak of
@@ -262,22 +290,32 @@ func meaning(path string, text []byte) *munin.Master {
 	return m
 }
 
+// ErrChanged says that a file is not what it was when the [Plan] was made.
+var ErrChanged = errors.New("the file has changed since the plan was made: plan again")
+
 // Apply writes all files beside their places, and then renames each and
 // removes those that are to go. munin never sees half a file; when Apply is
-// killed, each file is either as it was or as it is to be, and the next Sync
-// removes what lies beside. On an error Apply puts back what it changed.
+// killed, each file is either as it was or as it is to be, and the next one
+// removes what lies beside. On an error Apply puts back what it changed; with
+// [ErrChanged] it changed nothing.
 func (p *Plan) Apply(ctx context.Context) error {
-	if len(p.Steps) == 0 {
-		return nil
-	}
-	unlock, err := lock(p.dir.Path)
+	unlock, err := p.dir.lock()
 	if err != nil {
-		return fmt.Errorf("includedir: lock %s: %w", p.dir.Path, err)
+		return err
 	}
 	defer unlock()
+	return p.apply(ctx)
+}
+
+// apply is Apply under the lock.
+func (p *Plan) apply(ctx context.Context) error {
 	if err := p.dir.sweep(); err != nil {
 		return err
 	}
+	if err := p.stale(); err != nil {
+		return err
+	}
+	var err error
 	temps := make([]string, len(p.Steps))
 	defer func() {
 		for _, temp := range temps {
@@ -298,6 +336,24 @@ func (p *Plan) Apply(ctx context.Context) error {
 		}
 	}
 	return p.commit(temps)
+}
+
+// stale returns which files are not as they were planned from.
+func (p *Plan) stale() error {
+	var errs []error
+	for _, s := range p.Steps {
+		present, err := os.ReadFile(s.Path)
+		if _, exists := os.Lstat(s.Path); errors.Is(exists, fs.ErrNotExist) {
+			present, err = nil, nil
+		}
+		if err == nil && ((present == nil) != (s.old == nil) || !bytes.Equal(present, s.old)) {
+			err = ErrChanged
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("includedir: %s: %w", s.Path, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // commit makes the steps take effect, or takes them back.

@@ -119,6 +119,27 @@ func TestRemovalLimit(t *testing.T) {
 	require.Empty(t, sync(t, d, &munin.Master{}).Steps, "nothing there, nothing wanted")
 }
 
+// TestRemovalCountsFullNames has the same names in many groups, which are
+// different hosts: that of one group is no reason to let the others leave.
+func TestRemovalCountsFullNames(t *testing.T) {
+	d := Dir{Path: t.TempDir()}
+	var all munin.Master
+	for i := range 50 {
+		all.Hosts = append(all.Hosts, munin.Host{Group: fmt.Sprintf("site%02d", i), Name: "router", Address: munin.NameAddress("router")})
+	}
+	sync(t, d, &all)
+	_, err := d.Sync(t.Context(), &munin.Master{Hosts: all.Hosts[:1]})
+	var removal *RemovalError
+	require.ErrorAs(t, err, &removal)
+	require.Len(t, removal.Hosts, 49)
+	require.Equal(t, 5, removal.Limit)
+	require.Len(t, names(t, d.Path), 50)
+	_, err = d.Sync(t.Context(), &munin.Master{Hosts: []munin.Host{{Group: "new", Name: "router", Address: munin.NameAddress("router")}}})
+	require.ErrorAs(t, err, &removal, "which of them moved is not known")
+	require.Len(t, removal.Hosts, 50)
+	sync(t, d, &munin.Master{Hosts: all.Hosts[:45]})
+}
+
 func TestForeignFiles(t *testing.T) {
 	d := Dir{Path: t.TempDir()}
 	write := func(name, text string) {
@@ -145,6 +166,35 @@ func TestForeignFiles(t *testing.T) {
 	other := Dir{Path: d.Path, Prefix: "other"}
 	require.Equal(t, []string{"other-group0.conf"}, paths(sync(t, other, hosts(1, 1))), "another prefix, other files")
 	require.Empty(t, sync(t, d, hosts(1, 1)).Steps)
+}
+
+// TestCopies keeps what an admin copied from our files.
+func TestCopies(t *testing.T) {
+	d := Dir{Path: t.TempDir()}
+	sync(t, d, hosts(2, 1))
+	text, err := os.ReadFile(filepath.Join(d.Path, "berryrack-group0.conf"))
+	require.NoError(t, err)
+	copies := []string{"berryrack-.conf", "berryrack-group0.conf.bak", "berryrack-group0.old", "berryrackgroup0.conf"}
+	for _, name := range copies {
+		require.NoError(t, os.WriteFile(filepath.Join(d.Path, name), text, 0o600))
+	}
+	p := sync(t, d, hosts(2, 1))
+	require.Empty(t, p.Steps)
+	for _, name := range copies {
+		require.Contains(t, strings.Join(p.Warnings, "\n"), name+": it begins as a file of ours")
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "b")
+	require.NoError(t, os.MkdirAll(path, 0o755))
+	for _, prefix := range []string{"../../escaped", ".hidden", "a/b", "a.conf", "a b", "x\n"} {
+		_, err := Dir{Path: path, Prefix: prefix}.Sync(t.Context(), hosts(1, 1))
+		require.ErrorIs(t, err, ErrPrefix, prefix)
+	}
+	require.Empty(t, names(t, path))
+	sync(t, Dir{Path: path, Prefix: "Rack_1-b"}, hosts(1, 1))
+	require.Equal(t, []string{"Rack_1-b-group0.conf"}, names(t, path))
 }
 
 func insert(list []string, name string) []string {
@@ -181,14 +231,92 @@ func TestUndo(t *testing.T) {
 	p, err := d.Plan(m)
 	require.NoError(t, err)
 	require.Equal(t, []string{"berryrack-azure.conf", "berryrack-group0.conf", "berryrack-group1.conf"}, paths(p))
-	blocked := filepath.Join(d.Path, "berryrack-group1.conf")
-	require.NoError(t, os.Remove(blocked))
-	require.NoError(t, os.MkdirAll(filepath.Join(blocked, "x"), 0o755))
-	require.Error(t, p.Apply(t.Context()))
+	temps := make([]string, 3)
+	for i, s := range p.Steps[:2] {
+		temps[i], err = writeBeside(s.Path, s.Content)
+		require.NoError(t, err)
+	}
+	temps[2] = filepath.Join(d.Path, "none")
+	require.ErrorIs(t, p.commit(temps), os.ErrNotExist)
 	after, err := os.ReadFile(filepath.Join(d.Path, "berryrack-group0.conf"))
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
 	require.Equal(t, []string{"berryrack-group0.conf", "berryrack-group1.conf"}, names(t, d.Path))
+}
+
+// TestApplyOfAnOldPlan changes files between Plan and Apply.
+func TestApplyOfAnOldPlan(t *testing.T) {
+	for name, meddle := range map[string]func(path string) error{
+		"appeared": func(path string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "berryrack-new.conf"), []byte("[new;mine]\n"), 0o644)
+		},
+		"empty appeared": func(path string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "berryrack-new.conf"), nil, 0o644)
+		},
+		"dangling link": func(path string) error {
+			return os.Symlink("/nonexistent", filepath.Join(filepath.Dir(path), "berryrack-new.conf"))
+		},
+		"changed":   func(path string) error { return os.WriteFile(path, []byte("[group0;mine]\n"), 0o644) },
+		"removed":   os.Remove,
+		"directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
+	} {
+		d := Dir{Path: t.TempDir()}
+		sync(t, d, hosts(4, 1))
+		m := hosts(4, 1)
+		m.Hosts[0].Port = 1
+		m.Hosts = append(m.Hosts, munin.Host{Group: "new", Name: "x", Address: munin.NameAddress("x")})
+		p, err := d.Plan(m)
+		require.NoError(t, err)
+		require.NoError(t, meddle(filepath.Join(d.Path, "berryrack-group0.conf")))
+		before := state(t, d.Path)
+		require.Error(t, p.Apply(t.Context()), name)
+		require.Equal(t, before, state(t, d.Path), name)
+	}
+}
+
+// state is what is in a directory's files.
+func state(t *testing.T, dir string) map[string]string {
+	files := map[string]string{}
+	for _, name := range names(t, dir) {
+		text, _ := os.ReadFile(filepath.Join(dir, name))
+		files[name] = string(text)
+	}
+	return files
+}
+
+// TestSyncAtOnce has two inventories written at the same time: the directory
+// is the one or the other.
+func TestSyncAtOnce(t *testing.T) {
+	d := Dir{Path: t.TempDir()}
+	var states []map[string]string
+	masters := []*munin.Master{hosts(12, 6), hosts(12, 6)}
+	for i := range masters[1].Hosts {
+		masters[1].Hosts[i].Port = 4950
+	}
+	for _, m := range masters {
+		sync(t, d, m)
+		states = append(states, state(t, d.Path))
+	}
+	for range 20 {
+		errs := make(chan error)
+		for _, m := range masters {
+			go func() {
+				_, err := d.Sync(t.Context(), m)
+				errs <- err
+			}()
+		}
+		require.NoError(t, errors.Join(<-errs, <-errs))
+		require.Contains(t, states, state(t, d.Path))
+	}
+}
+
+// TestSweep has what a killed run left beside go, when nothing else is to do.
+func TestSweep(t *testing.T) {
+	d := Dir{Path: t.TempDir()}
+	sync(t, d, hosts(1, 1))
+	require.NoError(t, os.WriteFile(filepath.Join(d.Path, ".berryrack-group0.conf.1"+tempSuffix), nil, 0o600))
+	require.Empty(t, sync(t, d, hosts(1, 1)).Steps)
+	require.Equal(t, []string{"berryrack-group0.conf"}, names(t, d.Path))
 }
 
 func TestLoadMain(t *testing.T) {

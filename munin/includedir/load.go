@@ -23,6 +23,9 @@ func Load(path string) (files []*munin.File, warnings []string, err error) {
 	if info.IsDir() {
 		return loadDir(path)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("includedir: %s is neither a regular file nor a directory", path)
+	}
 	f, err := munin.ParseFile(path)
 	if err != nil {
 		return nil, nil, err

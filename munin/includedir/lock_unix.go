@@ -5,7 +5,6 @@ package includedir
 import (
 	"errors"
 	"os"
-
 	"syscall"
 )
 

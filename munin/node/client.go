@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ var (
 	ErrDenied      = errors.New("node: the connection ended before the banner: the node's allow lines lack this address")
 	ErrTLSRequired = errors.New("node: the node requires TLS")
 	ErrTooLong     = errors.New("node: the answer is longer than the limit")
+	ErrNoTLS       = errors.New("node: the node does not do TLS")
 	ErrProtocol    = errors.New("node: no munin node: not its protocol")
 )
 
@@ -56,8 +58,16 @@ type Client struct {
 
 // Dial connects to host:port and reads the banner.
 func Dial(ctx context.Context, address string, limits Limits) (*Client, error) {
+	return dialFrom(ctx, address, netip.Addr{}, limits)
+}
+
+// dialFrom is Dial from a local address, if it is one.
+func dialFrom(ctx context.Context, address string, local netip.Addr, limits Limits) (*Client, error) {
 	limits = limits.orDefault()
 	dialer := net.Dialer{Timeout: limits.Timeout}
+	if local.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
@@ -101,7 +111,7 @@ var banner = regexp.MustCompile(`(?i)#.*(?:lrrd|munin) (?:client|node) at (\S+)`
 func bannerError(err error, seen bool) error {
 	var reset net.Error
 	switch {
-	case seen && errors.Is(err, io.EOF):
+	case seen && errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return ErrProtocol
 	case errors.Is(err, ErrTooLong):
 		return fmt.Errorf("%w: %w", ErrProtocol, err)
@@ -199,7 +209,7 @@ func (c *Client) single(ctx context.Context, words ...string) (answer string, er
 
 // dotted is an exchange whose answer ends in a dot on a line of its own.
 func (c *Client) dotted(ctx context.Context, words ...string) (lines []string, err error) {
-	err = c.do(ctx, strings.Join(words, " "), func() error {
+	err = c.do(ctx, fmt.Sprintf("%.80q", strings.Join(words, " ")), func() error {
 		if err := c.ask(words...); err != nil {
 			return err
 		}
@@ -244,14 +254,22 @@ func (c *Client) Nodes(ctx context.Context) ([]string, error) {
 }
 
 // List returns the plugins for a host; "" is the node's own, which munin-node
-// does not find when its name has capitals.
+// does not find when its name has capitals. More than [MaxPlugins] are
+// [ErrTooLong].
 func (c *Client) List(ctx context.Context, host string) ([]string, error) {
 	answer, err := c.single(ctx, strings.TrimSpace("list "+host))
 	if strings.HasPrefix(answer, "#") {
 		return nil, fmt.Errorf("%w: list: %.80q", ErrProtocol, answer)
 	}
-	return strings.Fields(answer), err
+	plugins := strings.Fields(answer)
+	if len(plugins) > MaxPlugins {
+		return nil, fmt.Errorf("%w: list: %d plugins, and %d are the most", ErrTooLong, len(plugins), MaxPlugins)
+	}
+	return plugins, err
 }
+
+// MaxPlugins is the most plugins that a node can list for one host.
+const MaxPlugins = 5000
 
 // Config returns what a plugin says of its graphs, with values when both sides
 // can do dirtyconfig.
@@ -275,8 +293,12 @@ func (c *Client) graphs(ctx context.Context, command, plugin string) ([]Graph, e
 // StartTLS encrypts the connection; it comes before any other command. A node
 // with a certificate is the TLS server, whose name config verifies. One without
 // answers TLS MAYBE, and the roles are reversed: the caller is the server, with
-// config's certificate, and knows no more of the node than before.
+// config's certificate, and knows no more of the node than before. A node that
+// does no TLS is [ErrNoTLS], and can be asked in plain text.
 func (c *Client) StartTLS(ctx context.Context, config *tls.Config) error {
+	if config == nil {
+		return errors.New("node: StartTLS without a configuration")
+	}
 	answer, err := c.single(ctx, "STARTTLS")
 	if err != nil {
 		return err
@@ -284,6 +306,9 @@ func (c *Client) StartTLS(ctx context.Context, config *tls.Config) error {
 	var conn *tls.Conn
 	switch {
 	case strings.HasPrefix(strings.ToUpper(answer), "TLS MAYBE"):
+		if len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
+			return errors.New("node: TLS: the node has no certificate, and there is none here either: one side needs one")
+		}
 		// The node's first words of TLS may have come with its answer.
 		conn = tls.Server(buffered{c.conn, c.reader}, config)
 	case c.reader.Buffered() > 0:
@@ -291,7 +316,7 @@ func (c *Client) StartTLS(ctx context.Context, config *tls.Config) error {
 	case strings.HasPrefix(answer, "TLS OK"):
 		conn = tls.Client(c.conn, config)
 	default:
-		return fmt.Errorf("node: the node does not do TLS: %.80q", answer)
+		return fmt.Errorf("%w: %.80q", ErrNoTLS, answer)
 	}
 	if err := c.do(ctx, "TLS", func() error { return conn.HandshakeContext(ctx) }); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,7 +145,7 @@ func (c Conf) Merge(conf []byte) ([]byte, error) {
 	}
 	lines = slices.Insert(lines, at, block)
 	merged := []byte(strings.Join(lines, ""))
-	if err := errors.Join(CheckConf(merged), c.admitted(merged)); err != nil {
+	if err := errors.Join(checkConf(merged, false), c.admitted(merged)); err != nil {
 		return nil, err
 	}
 	return merged, nil
@@ -239,8 +240,13 @@ func netServerSetting(line string) (key, value string, ok bool) {
 }
 
 // CheckConf returns, joined and with their lines, what munin-node would
-// refuse in a munin-node.conf, what can never let a peer in, and [ErrNoAllow].
-func CheckConf(conf []byte) error {
+// refuse in a munin-node.conf, what can never let a peer in or lets everyone in,
+// and [ErrNoAllow]. An allow line other than that of [AllowLine] is reported too:
+// whom an expression lets in is not known here.
+func CheckConf(conf []byte) error { return checkConf(conf, true) }
+
+// checkConf is CheckConf, without what is not certain unless strict.
+func checkConf(conf []byte, strict bool) error {
 	var errs []error
 	rules := 0
 	for i, line := range splitNode(conf) {
@@ -255,14 +261,16 @@ func CheckConf(conf []byte) error {
 		if !ok || !isAccess(key) {
 			continue
 		}
-		if rule := accessRule(key, value); rule != "" {
+		rule, certain := accessRule(key, value)
+		if rule != "" && (certain || strict) {
 			problem(key, "%s", rule)
-		} else if strings.HasSuffix(key, "allow") {
+		}
+		if strings.HasSuffix(key, "allow") && !certain {
 			rules++
 		}
 	}
 	if rules == 0 {
-		errs = append(errs, ErrNoAllow)
+		errs = append(errs, fmt.Errorf("munin-node.conf: %w", ErrNoAllow))
 	}
 	return errors.Join(errs...)
 }
@@ -284,25 +292,60 @@ func isAccess(key string) bool {
 	return key == "allow" || key == "deny" || key == "cidr_allow" || key == "cidr_deny"
 }
 
-// accessRule returns why a line of access matches no peer, or more than it seems.
-func accessRule(key, value string) string {
+// accessRule returns why a line of access matches no peer, or more than it
+// seems; or, as not certain, why that is not known.
+func accessRule(key, value string) (rule string, certain bool) {
 	switch {
 	case strings.Trim(value, blanks) != value:
-		return fmt.Sprintf("the blank or carriage return at the end of %q is part of the value: no peer matches", value)
+		return fmt.Sprintf("the blank or carriage return at the end of %q is part of the value: no peer matches", value), true
 	case strings.HasPrefix(key, "cidr_"):
 		if _, err := netip.ParsePrefix(value); err != nil {
-			return fmt.Sprintf("%q is no prefix with a length; a value that begins with a colon loses it: write %s = ::/0", value, key)
+			return fmt.Sprintf("%q is no prefix with a length; a value that begins with a colon loses it: write %s = ::/0", value, key), true
 		}
+		return "", false
 	case strings.HasPrefix(value, ":"):
-		return fmt.Sprintf("Net::Server takes the colon at the beginning away and sees %q: write ^ before it", value)
+		return fmt.Sprintf("Net::Server takes the colon at the beginning away and sees %q: write ^ before it", value), true
 	case strings.Contains(value, "|") && !strings.Contains(value, "("):
-		return "each side of the | is anchored at one end only and matches other addresses: write one line for each address"
+		return "each side of the | is anchored at one end only and matches other addresses: write one line for each address", true
 	case strings.ContainsAny(value, "ABCDEF") && strings.Contains(value, ":"):
-		return "a peer's address is in lower case: no peer matches"
+		return "a peer's address is in lower case: no peer matches", true
 	case strings.HasPrefix(value, "^::ffff:"):
-		return "an IPv4 peer is seen as a.b.c.d: write that"
+		return "an IPv4 peer is seen as a.b.c.d: write that", true
 	}
-	return ""
+	expression, err := regexp.Compile("^" + value + "$")
+	var broken *syntax.Error
+	if errors.As(err, &broken) {
+		return fmt.Sprintf("%q: %s", value, broken.Code), broken.Code != syntax.ErrInvalidPerlOp
+	}
+	if key != "allow" {
+		return "", false
+	}
+	return allowRule(value, expression)
+}
+
+// allowRule looks for the one address that an allow line means.
+func allowRule(value string, expression *regexp.Regexp) (rule string, certain bool) {
+	literal := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(value, "^"), "$"), `\.`, ".")
+	if _, err := netip.ParsePrefix(literal); err == nil {
+		return "a prefix, which is for cidr_allow: no peer matches", true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(literal, "[]"))
+	if err != nil {
+		if expression.MatchString("198.51.100.77") && expression.MatchString("2001:db8:7:77::77") {
+			return "it lets everyone in: write one line for each address", true
+		}
+		return "an expression, and no one address: whom it lets in is not checked", false
+	}
+	line, err := AllowLine(ip)
+	switch {
+	case err != nil:
+		return strings.TrimPrefix(err.Error(), "node: "), true
+	case line == "allow "+value:
+		return "", false
+	case !expression.MatchString(ip.Unmap().String()):
+		return "no peer matches: write " + line, true
+	}
+	return "write " + line + ", which matches nothing else", false
 }
 
 // admitted returns which masters the file keeps out, as Net::Server decides.

@@ -93,7 +93,7 @@ func TestTrapsAsNetServer(t *testing.T) {
 	} {
 		name := fmt.Sprintf("%q for %s", test.line, test.peer)
 		require.Equal(t, test.admitted, admits(t, o, test.peer, test.line+"\n"), name)
-		err := CheckConf([]byte(test.line + "\n"))
+		err := checkConf([]byte(test.line+"\n"), false)
 		require.Equal(t, test.accepted, err == nil, "%s: %v", name, err)
 	}
 }

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"flag"
 	"net/netip"
 	"os"
 	"strings"
@@ -8,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
+
+var update = flag.Bool("update", false, "write the golden files")
 
 func addrs(list ...string) []netip.Addr {
 	var out []netip.Addr
@@ -75,7 +79,7 @@ func TestMergeRefuses(t *testing.T) {
 func TestWholeConf(t *testing.T) {
 	text, err := Conf{Masters: addrs("2a00:1098:0:82:1000:0:39:1"), HostName: "pi1.example.org"}.AppendText(nil)
 	require.NoError(t, err)
-	if os.Getenv("UPDATE_GOLDEN") != "" {
+	if *update {
 		require.NoError(t, os.WriteFile("testdata/munin-node.conf", text, 0o644))
 	}
 	want, err := os.ReadFile("testdata/munin-node.conf")
@@ -98,7 +102,47 @@ func FuzzMerge(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, string(merged), string(again))
 		require.Contains(t, "\n"+string(merged), "\nallow ^2001:db8::1$\n")
-		require.NoError(t, CheckConf(merged))
+		require.NoError(t, checkConf(merged, false))
 		require.Equal(t, 1, strings.Count("\n"+string(merged), "\nport 4950\n"))
 	})
+}
+
+// TestCheckConfAllow looks at lines one by one; what is certain stops Merge too.
+func TestCheckConfAllow(t *testing.T) {
+	for value, test := range map[string]struct {
+		want    string
+		certain bool
+	}{
+		`^2001:db8::1$`:          {"", false},
+		`^::1$`:                  {"", false},
+		`^10\.0\.0\.1$`:          {"", false},
+		`^2001:0db8::1$`:         {"no peer matches: write allow ^2001:db8::1$", true},
+		`^2001:db8:0:0:0:0:0:1$`: {"no peer matches: write allow ^2001:db8::1$", true},
+		`[2001:db8::1]`:          {"no peer matches: write allow ^2001:db8::1$", true},
+		`^fe80::1%eth0$`:         {"without its zone", true},
+		`2001:db8::/32`:          {"cidr_allow", true},
+		`^10\.0\.0\.0/8$`:        {"cidr_allow", true},
+		`^(`:                     {"missing closing )", true},
+		`.*`:                     {"lets everyone in", true},
+		`^.`:                     {"not checked", false},
+		`^10\.0\.0\.1$|(x)`:      {"not checked", false},
+		`^10\.0\.0\.\d+$`:        {"not checked", false},
+		`^(?!10)`:                {"Perl syntax", false},
+		`10.0.0.1`:               {`write allow ^10\.0\.0\.1$`, false},
+		`2001:db8::1`:            {"write allow ^2001:db8::1$", false},
+		`^0\.0\.0\.0$`:           {"no peer has such an address", true},
+		`^master\.example\.org$`: {"not checked", false},
+	} {
+		conf := []byte("allow " + value + "\n")
+		err := CheckConf(conf)
+		if test.want == "" {
+			require.NoError(t, err, value)
+		} else {
+			require.ErrorContains(t, err, test.want, value)
+			require.ErrorContains(t, err, "munin-node.conf:1: allow: ", value)
+		}
+		require.Equal(t, test.certain, errors.Is(err, ErrNoAllow), value)
+		_, err = Conf{Masters: []netip.Addr{netip.MustParseAddr("2001:db8::5")}}.Merge(conf)
+		require.Equal(t, test.certain, err != nil, "%s: %v", value, err)
+	}
 }

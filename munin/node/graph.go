@@ -150,7 +150,7 @@ func parseGraphs(plugin string, lines []string) ([]Graph, error) {
 	p := graphParser{graphs: []Graph{{Name: plugin}}, fields: map[string]int{}}
 	for _, line := range lines {
 		if errInBand.MatchString(line) {
-			return nil, fmt.Errorf("node: plugin %q: %s", plugin, strings.TrimPrefix(line, "# "))
+			return nil, fmt.Errorf("node: plugin %q: %q", plugin, strings.TrimPrefix(line, "# "))
 		}
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue

@@ -268,6 +268,7 @@ func TestLyingNode(t *testing.T) {
 		"hangs up":            {func(net.Conn) {}, ErrDenied, ""},
 		"an endless line":     {endless, ErrTooLong, ""},
 		"endless greetings":   {endlessLines(""), ErrTooLong, ""},
+		"three bytes":         {says("SSH"), ErrProtocol, ""},
 		"another protocol":    {says("220 mail.example.org ESMTP\r\n"), ErrProtocol, ""},
 		"silence":             {silent, os.ErrDeadlineExceeded, ""},
 		"1 GB":                {endlessLines(banner), ErrTooLong, ""},
@@ -333,6 +334,10 @@ func TestTLSBothRoles(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, Now(0.25), graphs[0].Fields[0].Values)
 	}
+	for _, config := range []*tls.Config{nil, {}} {
+		maybe := scripted(t, says("# munin node at a\n", "TLS MAYBE\nno hello", ""))
+		require.ErrorContains(t, dial(t, maybe).StartTLS(t.Context(), config), "node: ")
+	}
 	s := sample()
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	require.Error(t, dial(t, serve(t, s)).StartTLS(t.Context(), &tls.Config{ServerName: "a"}), "a certificate that nobody signed")
@@ -388,6 +393,87 @@ func TestProbe(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// TestProbeLyingNode has nodes that never come to an end, each answer being
+// within the limits.
+func TestProbeLyingNode(t *testing.T) {
+	drip := func(conn net.Conn) {
+		lines := bufio.NewReader(conn)
+		_, _ = io.WriteString(conn, "# munin node at a\n")
+		for answer := range strings.SplitSeq("cap\n|"+strings.Repeat("p ", MaxPlugins)+"\n", "|") {
+			_, _ = lines.ReadString('\n')
+			_, _ = io.WriteString(conn, answer)
+		}
+		for {
+			time.Sleep(5 * time.Millisecond)
+			if _, err := lines.ReadString('\n'); err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "a.value 1\n.\n")
+		}
+	}
+	many := says("# munin node at a\n", "cap\n", strings.Repeat("p ", MaxPlugins+1)+"\n")
+	p := Prober{Collect: true, NodeTimeout: 200 * time.Millisecond, Parallel: -1}
+	reports, err := p.Probe(t.Context(), []Target{{Name: "a", Address: scripted(t, drip)}, {Name: "a", Address: scripted(t, many)}})
+	require.NoError(t, err)
+	require.Equal(t, Unreachable, reports[0].Verdict)
+	require.True(t, errors.Is(reports[0].Err, context.DeadlineExceeded) || errors.Is(reports[0].Err, os.ErrDeadlineExceeded), "%v", reports[0].Err)
+	require.Less(t, reports[0].Took, 5*time.Second)
+	require.ErrorIs(t, reports[1].Err, ErrTooLong)
+}
+
+// TestProbeQuotes lets no node write to a terminal.
+func TestProbeQuotes(t *testing.T) {
+	const evil = "\x1b[2J"
+	script := func(rest ...string) string {
+		return scripted(t, says(append([]string{"# munin node at a" + evil + "\n", "cap\n"}, rest...)...))
+	}
+	targets := []Target{
+		{Name: "a", Address: script("\n", evil+"\n.\n")},
+		{Name: "a", UseNodeName: true, Address: script("\n", "a"+evil+"\n.\n")},
+		{Name: "a", UseNodeName: true, Address: script("\n", ".\n")},
+		{Name: "a", Address: script(evil + "\n")},
+		{Name: "a", Address: script("#" + evil + "\n")},
+	}
+	reports, err := (&Prober{Collect: true}).Probe(t.Context(), targets)
+	require.NoError(t, err)
+	for i, r := range reports {
+		require.Error(t, r.Err, i)
+		require.NotContains(t, r.Err.Error(), "\x1b", i)
+	}
+	_, err = parseGraphs("a", []string{"# Bad exit " + evil})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "\x1b")
+}
+
+// TestProbeFrom connects from an address of its own, and in plain text where
+// TLS is optional.
+func TestProbeFrom(t *testing.T) {
+	s := sample()
+	s.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}
+	if other, err := net.Listen("tcp", "127.0.0.2:0"); err != nil {
+		t.Skip("this system has one loopback address")
+	} else {
+		other.Close()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	target := Target{Name: s.Name, Address: l.Addr().String(), TLS: &tls.Config{ServerName: "a"}}
+	optional := target
+	optional.TLSOptional, optional.LocalAddress = true, netip.MustParseAddr("127.0.0.2")
+	required := optional
+	required.TLSOptional = false
+	reports, err := (&Prober{Collect: true}).Probe(ctx, []Target{target, optional, required})
+	require.NoError(t, err)
+	require.Equal(t, Denied, reports[0].Verdict)
+	require.Equal(t, Reachable, reports[1].Verdict, "%v", reports[1].Err)
+	require.ErrorIs(t, reports[2].Err, ErrNoTLS)
+	cancel()
+	require.NoError(t, <-ended)
+}
+
 func TestEstimateRound(t *testing.T) {
 	took := func(n int, d time.Duration, err error) []Report {
 		reports := make([]Report, n)
@@ -430,7 +516,11 @@ func simulated(t testing.TB, n int) []Target {
 }
 
 func TestProbeMany(t *testing.T) {
-	targets := simulated(t, 500)
+	n := 10_000
+	if testing.Short() {
+		n = 500
+	}
+	targets := simulated(t, n)
 	reports, err := (&Prober{Slow: time.Minute}).Probe(t.Context(), targets)
 	require.NoError(t, err)
 	for _, r := range reports {

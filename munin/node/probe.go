@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -34,8 +35,13 @@ type Target struct {
 	Address string
 	// UseNodeName asks for the plugins of the name in the banner.
 	UseNodeName bool
-	// TLS is nil for plain text.
-	TLS *tls.Config
+	// LocalAddress is where to connect from; the zero Addr leaves it to the
+	// kernel.
+	LocalAddress netip.Addr
+	// TLS is nil for plain text. With TLSOptional a node that does no TLS is
+	// asked in plain text.
+	TLS         *tls.Config
+	TLSOptional bool
 }
 
 // Report is the verdict on one [Target].
@@ -55,9 +61,12 @@ type Report struct {
 
 // Prober asks many nodes at once. The zero Prober is ready.
 type Prober struct {
-	// Parallel is how many nodes are asked at once; 0 is 128.
+	// Parallel is how many nodes are asked at once; 0 and less is 128.
 	Parallel int
 	Limits   Limits
+	// NodeTimeout is the most that one node takes in all; 0 is
+	// [NodeTimeout].
+	NodeTimeout time.Duration
 	// Slow is the time from which on a node is called so; 0 is its share of the
 	// 240 s in which munin-update's 16 processes must be done with all, at most
 	// 10 s.
@@ -74,7 +83,11 @@ func (p *Prober) Probe(ctx context.Context, targets []Target) ([]Report, error) 
 	reports := make([]Report, len(targets))
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range min(orDefault(p.Parallel, 128), len(targets)) {
+	parallel := p.Parallel
+	if parallel <= 0 {
+		parallel = 128
+	}
+	for range min(parallel, len(targets)) {
 		workers.Go(func() {
 			for i := range next {
 				reports[i] = p.one(ctx, targets[i], p.slow(len(targets)))
@@ -108,6 +121,9 @@ func (p *Prober) slow(targets int) time.Duration {
 func (p *Prober) one(ctx context.Context, t Target, slow time.Duration) Report {
 	r := Report{Target: t}
 	start := time.Now()
+	most := orDefault(p.NodeTimeout, NodeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("not done within %v: %w", most, context.DeadlineExceeded))
+	defer cancel()
 	r.Err = p.ask(ctx, &r)
 	r.Took = time.Since(start)
 	switch {
@@ -126,14 +142,14 @@ func (p *Prober) one(ctx context.Context, t Target, slow time.Duration) Report {
 }
 
 func (p *Prober) ask(ctx context.Context, r *Report) error {
-	c, err := Dial(ctx, r.Target.Address, p.Limits)
+	c, err := dialFrom(ctx, r.Target.Address, r.Target.LocalAddress, p.Limits)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	r.NodeName = c.Name()
 	if r.Target.TLS != nil {
-		if err := c.StartTLS(ctx, r.Target.TLS); err != nil {
+		if err := c.StartTLS(ctx, r.Target.TLS); err != nil && !(r.Target.TLSOptional && errors.Is(err, ErrNoTLS)) {
 			return err
 		}
 	}
@@ -165,10 +181,10 @@ func nothing(ctx context.Context, c *Client, r *Report, name string) error {
 	}
 	if slices.Contains(nodes, strings.ToLower(name)) || len(nodes) == 0 {
 		r.Verdict = NoPlugins
-		return fmt.Errorf("node: no plugins for %s", name)
+		return fmt.Errorf("node: no plugins for %q", name)
 	}
 	r.Verdict, r.Nodes = WrongName, nodes
-	return fmt.Errorf("node: nothing is known here of %s, but of %.200s: set host_name on the node, or use_node_name or another name on the master", name, strings.Join(nodes, ", "))
+	return fmt.Errorf("node: nothing is known here of %q, but of %.200q: set host_name on the node, or use_node_name or another name on the master", name, strings.Join(nodes, ", "))
 }
 
 // collect does what munin-update does with each plugin. One that fails there
@@ -188,6 +204,7 @@ func collect(ctx context.Context, c *Client, plugins []string) error {
 const (
 	Processes      = 16                // max_processes
 	Round          = 240 * time.Second // timeout_fetch_all_nodes
+	NodeTimeout    = 180 * time.Second // timeout_fetch_one_node
 	ConnectTimeout = 180 * time.Second // timeout, spent on a host that does not answer
 )
 

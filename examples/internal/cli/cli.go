@@ -50,9 +50,10 @@ type Program struct {
 }
 
 // Main runs the program as a process: on its arguments, until SIGINT or SIGTERM.
+// A second signal kills it, whatever it waits for.
 func (p Program) Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop)
 	os.Exit(p.Run(ctx, os.Args[1:], Streams{os.Stdout, os.Stderr}))
 }
 

@@ -14,9 +14,10 @@ import (
 	"github.com/berryrack/berryrack/munin/node"
 )
 
-// munin serves the figures as a node that calls itself as the machine does.
+// munin serves the figures as a node that calls itself as the machine does, as
+// far as munin takes the name.
 func (s Service) munin(ctx context.Context, group *errgroup.Group, addr string) error {
-	name, err := os.Hostname()
+	machine, err := os.Hostname()
 	if err != nil {
 		return err
 	}
@@ -25,7 +26,7 @@ func (s Service) munin(ctx context.Context, group *errgroup.Group, addr string) 
 		return err
 	}
 	s.Logger.Info("serving", "munin", listener.Addr().String())
-	server := node.Server{Name: name, Logger: s.Logger, Plugins: []node.Plugin{{
+	server := node.Server{Name: nodeName(machine), Logger: s.Logger, Plugins: []node.Plugin{{
 		Name: "figures", Multigraph: true,
 		Graphs: func(context.Context) ([]node.Graph, error) {
 			if s.Figures == nil {
@@ -36,6 +37,21 @@ func (s Service) munin(ctx context.Context, group *errgroup.Group, addr string) 
 	}}}
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	return nil
+}
+
+// nodeName is the machine's name as munin takes it: with hyphens for all but
+// letters, digits and dots.
+func nodeName(machine string) string {
+	name := strings.Map(func(r rune) rune {
+		if wordRune(r) == r && r != '_' || r == '.' {
+			return r
+		}
+		return '-'
+	}, machine)
+	if name = strings.Trim(name, "-."); name == "" {
+		return "localhost"
+	}
+	return name
 }
 
 // graphs makes a graph of each name, with a field for each set of labels.

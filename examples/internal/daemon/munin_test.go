@@ -68,3 +68,16 @@ func TestMunin(t *testing.T) {
 	s.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	require.Error(t, s.Serve(t.Context(), Flags{Munin: taken.Addr().String()}))
 }
+
+func TestNodeName(t *testing.T) {
+	for machine, want := range map[string]string{
+		"fenrir.example.org": "fenrir.example.org", "my_pi": "my-pi", "_": "localhost", "": "localhost", "Büro PC_": "B-ro-PC", "-a.": "a",
+	} {
+		require.Equal(t, want, nodeName(machine), machine)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		require.NoError(t, (&node.Server{Name: nodeName(machine)}).Serve(ctx, listener), machine)
+	}
+}

@@ -1,6 +1,7 @@
 package muninconf
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,8 +11,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/munin"
@@ -38,6 +42,19 @@ func (p *Program) inventory() (*Inventory, *munin.Master, error) {
 	return parse(name, text)
 }
 
+// targets are those of the inventory, which is not the embedded example: its
+// hosts are nobody's.
+func (p *Program) targets() ([]node.Target, error) {
+	if name, _, err := cli.ConfigFile("muninconf", p.File, nil); err == nil && strings.HasPrefix(name, "embedded ") {
+		return nil, &cli.UsageError{Err: errors.New("no inventory: give one with -f, or put it at /etc/berryrack/muninconf.yaml")}
+	}
+	_, m, err := p.inventory()
+	if err != nil {
+		return nil, err
+	}
+	return targets(m)
+}
+
 func parse(name string, text []byte) (*Inventory, *munin.Master, error) {
 	inventory, m, err := Parse(name, text)
 	if err != nil {
@@ -62,6 +79,9 @@ func (p *Program) Gen(ctx context.Context, dir includedir.Dir, dryRun bool) erro
 		return err
 	}
 	plan, err := dir.Plan(m)
+	if errors.Is(err, includedir.ErrPrefix) {
+		return &cli.UsageError{Err: err}
+	}
 	if err != nil {
 		return limitHint(err)
 	}
@@ -147,7 +167,7 @@ func (p *Program) Node(masters []netip.Addr, merge string) error {
 }
 
 func (p *Program) merge(masters []netip.Addr, path string) error {
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		return err
 	}
@@ -186,11 +206,11 @@ func (p *Program) Check(path string) error {
 
 func check(path string) ([]string, error) {
 	problems := []string{}
-	if filepath.Base(path) == "munin-node.conf" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
+	text, err := nodeConf(path)
+	if err != nil {
+		return nil, err
+	}
+	if text != nil {
 		if err := node.CheckConf(text); err != nil {
 			problems = strings.Split(named(err, path).Error(), "\n")
 		}
@@ -205,6 +225,34 @@ func check(path string) ([]string, error) {
 		problems = append(problems, strings.Split(err.Error(), "\n")...)
 	}
 	return problems, nil
+}
+
+// nodeConf returns a munin-node.conf, known by its name or by settings that the
+// master has not; nil is something else.
+func nodeConf(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return nil, err
+	}
+	text, err := readFile(path)
+	if err != nil || filepath.Base(path) != "munin-node.conf" && !nodeSetting.Match(text) {
+		return nil, err
+	}
+	return text, nil
+}
+
+var nodeSetting = regexp.MustCompile(`(?m)^[ \t]*(allow|deny|cidr_allow|cidr_deny|ignore_file|pid_file|log_file|setsid|background)[ \t=]`)
+
+// readFile reads a regular file: a pipe could let us wait for ever.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	return os.ReadFile(path)
 }
 
 // Diff prints what leads from one configuration to another. Each is a munin.conf,
@@ -238,7 +286,7 @@ func (p *Program) Diff(from, to string) error {
 
 func read(path string) (*munin.Master, error) {
 	if extension := filepath.Ext(path); extension == ".yaml" || extension == ".yml" {
-		text, err := os.ReadFile(path)
+		text, err := readFile(path)
 		if err != nil {
 			return nil, err
 		}
@@ -251,21 +299,50 @@ func read(path string) (*munin.Master, error) {
 	}
 	m, err := munin.Decode(files...)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not valid: %w", path, err)
+		return nil, &cli.UsageError{Err: fmt.Errorf("%s is not valid: %w", path, err)}
 	}
 	return m, nil
 }
 
 // targets are the hosts that munin-update connects to over the network.
-func targets(m *munin.Master) []node.Target {
+func targets(m *munin.Master) ([]node.Target, error) {
+	m, err := whole(m)
+	if err != nil {
+		return nil, err
+	}
 	var list []node.Target
+	var errs []error
+	known := keys{}
 	for i := range m.Hosts {
 		h := &m.Hosts[i]
-		if name, port, ok := h.Endpoint(); ok && !h.NoUpdate {
-			list = append(list, node.Target{Group: h.Group, Name: h.Name, Address: net.JoinHostPort(name, port), UseNodeName: h.UseNodeName})
+		name, port, ok := h.Endpoint()
+		if !ok || h.NoUpdate {
+			continue
 		}
+		config, optional, err := known.config(h.TLS, m.TLS)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", h.FullName(), err))
+		}
+		list = append(list, node.Target{Group: h.Group, Name: h.Name, Address: net.JoinHostPort(name, port), UseNodeName: h.UseNodeName,
+			LocalAddress: h.LocalAddress, TLS: config, TLSOptional: optional})
 	}
-	return list
+	if err := errors.Join(errs...); err != nil {
+		return nil, &cli.UsageError{Err: err}
+	}
+	return list, nil
+}
+
+// whole is m as munin reads it: what stands in Settings is in the fields too.
+func whole(m *munin.Master) (*munin.Master, error) {
+	text, err := m.AppendText(nil)
+	if err != nil {
+		return nil, &cli.UsageError{Err: err}
+	}
+	f, err := munin.Parse("inventory", bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	return munin.Decode(f)
 }
 
 // ProbeOptions are the flags of probe.
@@ -273,6 +350,23 @@ type ProbeOptions struct {
 	Parallel, Processes int
 	Timeout             time.Duration
 	Collect             bool
+}
+
+func (o ProbeOptions) check() error {
+	var errs []error
+	if o.Parallel < 1 {
+		errs = append(errs, fmt.Errorf("--parallel %d: ask at least one node at once", o.Parallel))
+	}
+	if o.Processes < 1 {
+		errs = append(errs, fmt.Errorf("--processes %d: the master has at least one", o.Processes))
+	}
+	if o.Timeout <= 0 {
+		errs = append(errs, fmt.Errorf("--timeout %v: give the nodes some time", o.Timeout))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &cli.UsageError{Err: err}
+	}
+	return nil
 }
 
 // report is one host's line of probe --json.
@@ -288,12 +382,15 @@ type report struct {
 // Probe prints a verdict on each host and an estimate for all, and fails when
 // the master could not collect from one.
 func (p *Program) Probe(ctx context.Context, options ProbeOptions) error {
-	_, m, err := p.inventory()
+	if err := options.check(); err != nil {
+		return err
+	}
+	list, err := p.targets()
 	if err != nil {
 		return err
 	}
 	prober := node.Prober{Parallel: options.Parallel, Collect: options.Collect, Limits: node.Limits{Timeout: options.Timeout}}
-	reports, err := prober.Probe(ctx, targets(m))
+	reports, err := prober.Probe(ctx, list)
 	if err != nil {
 		return err
 	}
@@ -328,10 +425,18 @@ func (p *Program) report(r node.Report) error {
 	}
 	_, err := fmt.Fprintf(p.Out, "%-13s %-40s %-30s %3d plugins %8.3f s", out.Verdict, out.Host, out.Address, out.Plugins, out.Seconds)
 	if out.Error != "" && err == nil {
-		_, err = fmt.Fprint(p.Out, "  ", out.Error)
+		_, err = fmt.Fprint(p.Out, "  ", printable(out.Error))
 	}
 	if err == nil {
 		_, err = fmt.Fprintln(p.Out)
 	}
 	return err
+}
+
+// printable quotes what would break a line or a terminal.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }

@@ -2,10 +2,12 @@ package muninconf
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/daemon"
 	"github.com/berryrack/berryrack/munin/node"
 )
@@ -28,6 +30,9 @@ type Monitor struct {
 // Serve runs until ctx ends, and shows what it found as a munin node, at [::1]
 // port 4949 unless the flags say where.
 func (m *Monitor) Serve(ctx context.Context, flags daemon.Flags) error {
+	if m.Interval <= 0 {
+		return &cli.UsageError{Err: fmt.Errorf("--interval %v: leave some time between the rounds", m.Interval)}
+	}
 	m.changed = make(chan struct{}, 1)
 	if err := m.reload(ctx); err != nil {
 		return err
@@ -40,12 +45,12 @@ func (m *Monitor) Serve(ctx context.Context, flags daemon.Flags) error {
 
 // reload reads the inventory, and keeps the one that it has when it is wrong.
 func (m *Monitor) reload(context.Context) error {
-	_, master, err := m.inventory()
+	list, err := m.Program.targets()
 	if err != nil {
 		return err
 	}
 	m.mu.Lock()
-	m.targets = targets(master)
+	m.targets = list
 	m.mu.Unlock()
 	select {
 	case m.changed <- struct{}{}:

@@ -60,14 +60,3 @@ func settle(t *testing.T) {
 	}
 	Run(t, "ip", "link", "set", "lo", "up")
 }
-
-// Run runs a program, found as [Need] finds it, fails the test when it fails,
-// and returns what it printed.
-func Run(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	output, err := exec.CommandContext(t.Context(), Program(t, name), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %q: %v\n%s", name, args, err, output)
-	}
-	return string(output)
-}

@@ -62,7 +62,7 @@
 //
 // # Needs
 //
-// Linux 5.6 (openat2), root (for owners, devices and file capabilities), and a
+// Linux 5.8 (openat2, statx), root (for owners, devices and file capabilities), and a
 // filesystem with RENAME_EXCHANGE: ext4, XFS, btrfs, tmpfs, ZFS from 2.2. On
 // other systems everything fails with [ErrUnsupported].
 //
@@ -72,7 +72,8 @@
 // # What it will not do
 //
 // It makes no filesystems or mounts, and exports nothing. It does not descend
-// into filesystems mounted below a tree. Like rsync it takes a file for
+// into what is mounted below a tree, bind mounts among it, and moves or removes
+// no directory above one. Like rsync it takes a file for
 // unchanged when size and modification time are equal. It does not follow which
 // Pi runs what: programs are restarted by other means.
 //

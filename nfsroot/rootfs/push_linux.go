@@ -119,7 +119,7 @@ func (n *node) scanBelow(ctx context.Context, base int, p string) error {
 		return err
 	}
 	defer unix.Close(dir)
-	below, err := scan(ctx, dir, false)
+	below, err := scan(ctx, dir, false, nil)
 	if err == nil {
 		n.st, n.children = below.st, below.children
 	}

@@ -3,7 +3,6 @@ package rootfs
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -159,12 +158,45 @@ func mkdir(dir int, p string) error {
 
 // remove removes a tree in the side directory, if it is there.
 func (s *side) remove(p string) error {
-	top, err := os.OpenRoot(procPath(s.dir, ""))
+	dir, name, err := openParent(s.dir, p)
+	if missing(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	defer top.Close()
-	return top.RemoveAll(p)
+	defer unix.Close(dir)
+	if err := removeTree(dir, name); err != nil {
+		return fmt.Errorf("remove %s: %w", p, err)
+	}
+	return nil
+}
+
+// removeTree removes an entry of an open directory with all below it, but
+// nothing that is mounted there.
+func removeTree(dir int, name string) error {
+	err := unix.Unlinkat(dir, name, 0)
+	if err == nil || missing(err) {
+		return nil
+	}
+	if !errors.Is(err, unix.EISDIR) {
+		return fmt.Errorf("%q: %w", name, err)
+	}
+	fd, err := openHere(dir, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	list, err := names(fd, make([]byte, 4096))
+	for _, below := range list {
+		if sub := removeTree(fd, below); sub != nil {
+			err = errors.Join(err, fmt.Errorf("%q: %w", name, sub))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
 }
 
 // numbered returns the numbers of the directories in trash or old, and the

@@ -252,7 +252,7 @@ func (w *work) commit() error {
 		return err
 	}
 	w.started = true
-	return w.side.replay(j)
+	return w.side.replay(j, false)
 }
 
 // steps returns the plan as what the journal holds.
@@ -260,14 +260,14 @@ func (w *work) steps() ([]step, error) {
 	var steps, dirs []step
 	touched := map[string]bool{}
 	for i, c := range w.plan.Changes {
-		s := step{Kind: c.Kind, Path: c.Path, Slot: strconv.Itoa(i), Inode: c.inode}
+		s := step{Kind: c.Kind, Path: name(c.Path), Slot: strconv.Itoa(i), Inode: c.inode}
 		switch c.Kind {
 		case New, Replace:
 			st, err := lstat(w.side.dir, w.slots[c.Path])
 			if err != nil {
 				return nil, fmt.Errorf("%q: staged: %w", c.Path, err)
 			}
-			s.Inode = st.Ino
+			s.Inode, s.Was, s.Stamp = st.Ino, c.inode, c.stamp
 		case Metadata:
 			s.Slot, s.Meta = "", metadataOf(c.node)
 			if c.node.isDir() {
@@ -281,7 +281,7 @@ func (w *work) steps() ([]step, error) {
 	if !w.plan.push {
 		dirs = append(dirs, w.times(touched)...)
 	}
-	slices.SortFunc(dirs, func(a, b step) int { return comparePaths(b.Path, a.Path) })
+	slices.SortFunc(dirs, func(a, b step) int { return comparePaths(string(b.Path), string(a.Path)) })
 	return append(steps, dirs...), nil
 }
 
@@ -299,7 +299,7 @@ func (w *work) times(done map[string]bool) []step {
 			continue
 		}
 		done[p] = true
-		steps = append(steps, step{Kind: Metadata, Path: p, Meta: metadataOf(n)})
+		steps = append(steps, step{Kind: Metadata, Path: name(p), Meta: metadataOf(n)})
 	}
 	return steps
 }

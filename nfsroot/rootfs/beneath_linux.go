@@ -59,6 +59,22 @@ func openParent(dir int, p string) (parent int, name string, err error) {
 	return parent, path.Base(p), err
 }
 
+// rename renames a path below one directory to one below another, as
+// renameat2 with these flags.
+func rename(fromDir int, from string, toDir int, to string, flags uint) error {
+	fromDir, from, err := openParent(fromDir, from)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fromDir)
+	toDir, to, err = openParent(toDir, to)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(toDir)
+	return unix.Renameat2(fromDir, from, toDir, to, flags)
+}
+
 // parentOf returns "" for what is at the top of a tree.
 func parentOf(p string) string {
 	if p = path.Dir(p); p == "." {

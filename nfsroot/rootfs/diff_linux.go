@@ -46,13 +46,17 @@ func (d *differ) entries(want, have []node, p string) {
 
 func (d *differ) add(c Change) { d.changes = append(d.changes, c) }
 
-func (d *differ) put(n *node, p string, kind Kind) {
-	c := Change{Path: p, Kind: kind, node: n}
+func (d *differ) missing(n *node, p string) {
+	c := Change{Path: p, Kind: New, node: n}
 	c.Files, c.Bytes = n.totals()
 	d.add(c)
 }
 
-func (d *differ) missing(want *node, p string) { d.put(want, p, New) }
+func (d *differ) replace(n, have *node, p string) {
+	c := Change{Path: p, Kind: Replace, node: n, inode: have.st.Ino}
+	c.Files, c.Bytes = n.totals()
+	d.add(c)
+}
 
 // extra takes away what only the root has.
 func (d *differ) extra(have *node, p string) {
@@ -82,11 +86,11 @@ func (d *differ) both(want, have *node, p string) {
 	case d.keeps[p] || have.mounted:
 	case want.kind() != have.kind() && have.mounts: // until it is unmounted
 	case want.kind() != have.kind():
-		d.put(want, p, Replace)
+		d.replace(want, have, p)
 	case want.isDir():
 		d.dir(want, have, p)
 	case !sameContent(want, have) || !d.sameLinks(want, have, p):
-		d.put(want, p, Replace)
+		d.replace(want, have, p)
 	case !sameMetadata(want, have):
 		d.add(Change{Path: p, Kind: Metadata, node: want})
 	}

@@ -57,7 +57,8 @@
 // was, also when the disk fills up. Then a journal is written, and the names
 // are changed: by one rename for Rebuild and Rollback, file by file for Apply,
 // since a running Pi cannot change trees. The next call of any function here,
-// or of [Recover], finishes what the journal says. A lock for each root keeps
+// or of [Recover], finishes what the journal says, but for two things: what the
+// Pi has written since stays, and a swap that has not happened is given up. A lock for each root keeps
 // two runs apart, and the kernel drops it with the process.
 //
 // # Needs
@@ -68,6 +69,9 @@
 //
 // Everything below a root is opened without following any symbolic link, since
 // its Pi may have put one anywhere. The directory above a root is trusted.
+// What this package keeps beside a root is not: it is on the Pi's filesystem, so
+// that a Pi can make up a handle to it and write there. A journal can name
+// nothing outside that root and what is kept for it.
 //
 // # What it will not do
 //

@@ -32,7 +32,8 @@ type Change struct {
 	Files, Bytes int64
 
 	node  *node  // what is wanted
-	inode uint64 // of what a Delete takes away
+	inode uint64 // of what a Delete takes away, or a Replace takes the place of
+	stamp *stamp // what that must still be, of a Push
 }
 
 // String returns the change as one line, with a path of odd characters quoted.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -200,6 +201,8 @@ func (d *pushDiff) entry(n *node, p string) error {
 			d.conflict(p, ErrConflict.Error())
 			return nil
 		}
+		state := stampOf(have)
+		c.inode, c.stamp = have.Ino, &state
 	}
 	d.plan.Changes = append(d.plan.Changes, c)
 	return nil
@@ -304,15 +307,19 @@ func (s *side) pushed() (map[string]stamp, error) {
 	if missing(err) {
 		return nil, nil
 	}
-	var pushed map[string]stamp
+	var list []record
 	if err == nil {
-		err = json.Unmarshal(data, &pushed)
+		err = json.Unmarshal(data, &list)
+	}
+	pushed := map[string]stamp{}
+	for _, r := range list {
+		pushed[string(r.Path)] = r.Stamp
 	}
 	return pushed, err
 }
 
 // remember adds to the record of what Push has put into the root.
-func (s *side) remember(added map[string]stamp) error {
+func (s *side) remember(added []record) error {
 	if len(added) == 0 {
 		return nil
 	}
@@ -320,10 +327,14 @@ func (s *side) remember(added map[string]stamp) error {
 	if err != nil || pushed == nil {
 		pushed = map[string]stamp{} // unreadable: everything is a conflict again, at worst
 	}
-	for p, stamp := range added {
-		pushed[p] = stamp
+	for _, r := range added {
+		pushed[string(r.Path)] = r.Stamp
 	}
-	data, err := json.Marshal(pushed)
+	list := make([]record, 0, len(pushed))
+	for _, p := range slices.Sorted(maps.Keys(pushed)) {
+		list = append(list, record{name(p), pushed[p]})
+	}
+	data, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
@@ -331,15 +342,15 @@ func (s *side) remember(added map[string]stamp) error {
 }
 
 // pushed returns what a plan of Push puts into its root.
-func (w *work) pushed() map[string]stamp {
+func (w *work) pushed() []record {
 	if !w.plan.push {
 		return nil
 	}
-	added := map[string]stamp{}
+	var added []record
 	for _, c := range w.plan.Changes {
 		c.node.walk(c.Path, func(p string, n *node) {
 			if !n.isDir() {
-				added[p] = stampOf(n.st)
+				added = append(added, record{name(p), stampOf(n.st)})
 			}
 		})
 	}

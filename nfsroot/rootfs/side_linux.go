@@ -97,7 +97,7 @@ func (s *side) checkDevice() error {
 }
 
 func (s *side) takeLock() (err error) {
-	if s.lock, err = openBeneath(s.dir, lockName, unix.O_RDWR|unix.O_CREAT, 0o600); err != nil {
+	if s.lock, err = openBeneath(s.dir, lockName, unix.O_RDWR|unix.O_CREAT|unix.O_NONBLOCK, 0o600); err != nil {
 		return err
 	}
 	err = unix.Flock(s.lock, unix.LOCK_EX|unix.LOCK_NB)
@@ -209,7 +209,7 @@ func (s *side) numbered(p string) (numbers []int, next int, err error) {
 	defer unix.Close(dir)
 	list, err := names(dir, make([]byte, 4096))
 	for _, name := range list {
-		if n, err := strconv.Atoi(name); err == nil && n >= 0 {
+		if n, err := strconv.Atoi(name); err == nil && isNumber(name) {
 			numbers = append(numbers, n)
 			next = max(next, n+1)
 		}
@@ -218,7 +218,7 @@ func (s *side) numbered(p string) (numbers []int, next int, err error) {
 }
 
 // rename renames within the side directory.
-func (s *side) rename(from, to string) error { return unix.Renameat(s.dir, from, s.dir, to) }
+func (s *side) rename(from, to string) error { return rename(s.dir, from, s.dir, to, 0) }
 
 // sync writes all of the root's filesystem to its disk.
 func (s *side) sync() error {

@@ -29,25 +29,24 @@ func Apply(ctx context.Context, plans []Plan, progress func(Progress)) error {
 			return errors.New("rootfs: plans of one source are applied together, these are of several")
 		}
 	}
-	roots := make([]Root, len(plans))
-	for i, p := range plans {
-		roots[i] = p.Root
-	}
-	sides, err := openSides(roots)
-	if err != nil {
-		return err
-	}
-	defer closeAll(sides)
-	a := &application{tree: plans[0].tree, works: make([]*work, len(plans)), meter: &meter{report: progress}}
+	a := &application{tree: plans[0].tree, meter: &meter{report: progress}}
 	defer a.meter.end()
 	defer a.clear()
-	for i, p := range plans {
-		a.works[i] = newWork(p, sides[i])
+	var problems []error
+	for _, p := range plans {
+		s, err := openSide(p.Root.Dir)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		defer s.close()
+		a.works = append(a.works, newWork(p, s))
 	}
-	if err := a.stage(ctx, plans[0]); err != nil {
-		return err
+	err := a.stage(ctx, plans[0])
+	if err == nil {
+		err = a.commit(ctx)
 	}
-	return a.commit(ctx)
+	return errors.Join(append(problems, err)...)
 }
 
 // application is plans of one source that are being applied.

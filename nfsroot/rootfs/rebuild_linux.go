@@ -191,11 +191,8 @@ func (s *side) look(status *Status) error {
 			status.Interrupted = true
 		}
 	}
-	switch err := s.takeLock(); {
-	case errors.Is(err, ErrLocked):
-		status.Locked, status.Interrupted = true, false
-	case err != nil:
-		return err
+	if status.Locked, err = s.locked(); status.Locked {
+		status.Interrupted = false
 	}
-	return nil
+	return err
 }

@@ -3,6 +3,8 @@ package rootfs
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -33,6 +35,14 @@ type side struct {
 	dev    uint64
 }
 
+// asRoot adds to what only root may do that it needs root.
+func asRoot(err error) error {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return fmt.Errorf("%w (this needs root)", err)
+	}
+	return err
+}
+
 // openSide locks a root, and finishes what an earlier run has left. The root
 // itself need not exist.
 func openSide(path string) (*side, error) {
@@ -43,7 +53,7 @@ func openSide(path string) (*side, error) {
 	}
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("rootfs: %s: %w", path, err)
+		return nil, fmt.Errorf("rootfs: %s: %w", path, asRoot(err))
 	}
 	return s, nil
 }
@@ -100,11 +110,26 @@ func (s *side) takeLock() (err error) {
 	if s.lock, err = openBeneath(s.dir, lockName, unix.O_RDWR|unix.O_CREAT|unix.O_NONBLOCK, 0o600); err != nil {
 		return err
 	}
-	err = unix.Flock(s.lock, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	err = unix.FcntlFlock(uintptr(s.lock), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return ErrLocked
 	}
 	return err
+}
+
+// locked reports whether a run has the lock, without taking it.
+func (s *side) locked() (bool, error) {
+	fd, err := openBeneath(s.dir, lockName, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock)
+	return lock.Type != unix.F_UNLCK, err
 }
 
 func (s *side) close() {

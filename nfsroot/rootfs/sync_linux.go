@@ -31,7 +31,7 @@ func PlanSync(ctx context.Context, golden string, roots []Root) ([]Plan, error) 
 		plans[i] = Plan{Root: root, source: golden, tree: tree}
 		plans[i].Changes, err = compare(ctx, source, tree, root)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("rootfs: %s: %w", root.Dir, err))
+			problems = append(problems, fmt.Errorf("rootfs: %s: %w", root.Dir, asRoot(err)))
 		}
 	}
 	return plans, errors.Join(problems...)

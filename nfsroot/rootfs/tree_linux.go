@@ -174,6 +174,9 @@ func (s *scanner) read(n *node, dir int, p string) error {
 	buf := s.bufs.Get().(*[32 << 10]byte)
 	defer s.bufs.Put(buf)
 	list, err := names(dir, buf[:])
+	if missing(err) && s.live != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%q: read directory: %w", p, err)
 	}

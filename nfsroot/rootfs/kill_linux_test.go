@@ -92,7 +92,7 @@ func kill(t *testing.T, what, golden string, root Root, file string, after time.
 		if begun.IsZero() || time.Since(begun) < after {
 			continue
 		}
-		require.NoError(t, cmd.Process.Kill())
+		cmd.Process.Kill() // fails when it has just ended
 		return <-done != nil && (there(root, stageName) || there(root, journalName))
 	}
 }
@@ -124,7 +124,7 @@ func testKilled(t *testing.T, what string) {
 	for try := 0; landed < kills; try++ {
 		require.Less(t, try, tries, "%d kills hit", landed)
 		to, file := 1-is, []string{stageName, journalName}[try%2]
-		if kill(t, what, goldens[to], root, file, time.Duration(rnd.Int64N(int64(whole)/int64(1+9*(try%2))))) {
+		if kill(t, what, goldens[to], root, file, time.Duration(rnd.Int64N(int64(whole)/int64(3+57*(try%2))))) {
 			landed++
 			if there(root, journalName) {
 				committing++

@@ -17,6 +17,7 @@ func TestWatchEndsWell(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "rack.yaml")
 	require.NoError(t, os.WriteFile(config, []byte(`pool: 10.0.0.0/28
+first_vlan: 10
 export: /{name}/root
 server: {interface: eth0, switch_port: 24}
 pis: [{name: pi1, slot: 0, switch_port: 1}, {name: pi2, slot: 1, switch_port: 2}]

@@ -16,8 +16,10 @@ import (
 //
 // First everything new is written aside. Until then a full disk, a cancelled
 // ctx or a source that changes ([ErrChanged]) leaves the roots as they were.
-// Then names are changed, which ctx no longer stops. A root that fails does
-// not keep the others from being brought up. What was replaced or deleted
+// Then names are changed, which ctx no longer stops. A root that fails, or is
+// [ErrLocked], does not keep the others from being brought up. What a Pi has
+// written in the way of a change since the plan was made is left alone, and is
+// [ErrConflict]. What was replaced or deleted
 // stays in the trash until [EmptyTrash].
 func Apply(ctx context.Context, plans []Plan, progress func(Progress)) error {
 	plans = slices.DeleteFunc(slices.Clone(plans), func(p Plan) bool { return len(p.Changes) == 0 })

@@ -58,13 +58,14 @@
 // are changed: by one rename for Rebuild and Rollback, file by file for Apply,
 // since a running Pi cannot change trees. The next call of any function here,
 // or of [Recover], finishes what the journal says, but for two things: what the
-// Pi has written since stays, and a swap that has not happened is given up. A lock for each root keeps
-// two runs apart, and the kernel drops it with the process.
+// Pi has written since stays, and a swap that has not happened is given up. A
+// lock for each root keeps two runs apart, and the kernel drops it with the
+// process.
 //
 // # Needs
 //
-// Linux 5.8 (openat2, statx), root (for owners, devices and file capabilities), and a
-// filesystem with RENAME_EXCHANGE: ext4, XFS, btrfs, tmpfs, ZFS from 2.2. On
+// Linux 5.8 (openat2, statx), root (for owners, devices and file capabilities),
+// and a filesystem with RENAME_EXCHANGE: ext4, XFS, btrfs, tmpfs, ZFS from 2.2. On
 // other systems everything fails with [ErrUnsupported].
 //
 // Everything below a root is opened without following any symbolic link, since

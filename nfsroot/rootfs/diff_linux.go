@@ -84,7 +84,7 @@ func (d *differ) keepsBelow(p string) bool {
 func (d *differ) both(want, have *node, p string) {
 	switch {
 	case d.keeps[p] || have.mounted:
-	case want.kind() != have.kind() && have.mounts: // until it is unmounted
+	case want.kind() != have.kind() && have.isDir() && (have.mounts || d.keepsBelow(p)): // what it holds stays
 	case want.kind() != have.kind():
 		d.replace(want, have, p)
 	case want.isDir():

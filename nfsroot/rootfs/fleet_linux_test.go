@@ -30,6 +30,16 @@ func TestSyncCarriesOn(t *testing.T) {
 	require.Equal(t, "changed\n", read(t, filepath.Join(roots[2].Dir, "etc/hostname")))
 }
 
+// What is the Pi's own stays, also when the golden tree has a file above it.
+func TestSyncKeepsWhatIsBelowAFile(t *testing.T) {
+	golden, roots := cloned(t, 1)
+	roots[0].Keep = []string{"srv/own"}
+	write(t, filepath.Join(roots[0].Dir, "srv/own/file"), "pi")
+	write(t, filepath.Join(golden, "srv"), "a file")
+	bringUp(t, golden, roots...)
+	require.Equal(t, "pi", read(t, filepath.Join(roots[0].Dir, "srv/own/file")))
+}
+
 // busy makes and removes files in a directory until the test ends.
 func busy(t *testing.T, dir string) {
 	require.NoError(t, os.MkdirAll(dir, 0o755))

@@ -41,7 +41,6 @@ func Apply(ctx context.Context, plans []Plan, progress func(Progress)) error {
 			problems = append(problems, err)
 			continue
 		}
-		defer s.close()
 		a.works = append(a.works, newWork(p, s))
 	}
 	err := a.stage(ctx, plans[0])
@@ -103,7 +102,7 @@ func (s *side) reserve(changes int) error {
 	return errors.Join(err, unix.Close(fd))
 }
 
-// clear removes what was staged and never put in place.
+// clear removes what was staged and never put in place, and unlocks the roots.
 func (a *application) clear() {
 	for _, w := range a.works {
 		if w.root.base >= 0 {
@@ -112,6 +111,7 @@ func (a *application) clear() {
 		if !w.started {
 			w.side.clear()
 		}
+		w.side.close()
 	}
 }
 

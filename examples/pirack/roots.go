@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -22,52 +23,70 @@ type rootsCmd struct {
 	Push     pushCmd     `cmd:"" help:"Give a file that was written on one Pi to the others."`
 	Rebuild  rebuildCmd  `cmd:"" help:"Give a Pi a new root: off, swap, on. The old one is kept."`
 	Rollback rollbackCmd `cmd:"" help:"Give a Pi its former root back."`
+	Discard  discardCmd  `cmd:"" help:"Remove the former roots of Pis: there is no way back then."`
 	Status   statusCmd   `cmd:"" help:"Say what is known of the roots."`
 	Empty    emptyCmd    `cmd:"" help:"Remove what syncs have replaced, of Pis that have booted since."`
 }
 
-// of are the flags that name roots.
-type of struct {
+// place are the flags that say where roots are.
+type place struct {
 	source
-	DestDir string   `name:"destdir" placeholder:"DIR" help:"Stands before every export."`
-	Pis     []string `arg:"" optional:"" name:"pi" help:"Pis; all of them without any."`
+	DestDir string `name:"destdir" placeholder:"DIR" help:"Stands before every export."`
 }
 
-// roots returns the roots that the arguments name.
-func (o of) roots(std cli.Streams, golden string) (*rack.Rack, []rack.Pi, []rootfs.Root, error) {
-	r, err := o.rack(std)
+// every are the Pis of a command that may be for all of them.
+type every struct {
+	place
+	Pis []string `arg:"" optional:"" name:"pi" help:"Pis; all of them without any."`
+}
+
+// named are the Pis of a command that throws something away.
+type named struct {
+	place
+	Pis []string `arg:"" name:"pi" help:"Pis."`
+}
+
+// roots returns the roots of Pis.
+func (p place) roots(std cli.Streams, golden string, names []string) (*rack.Rack, []rack.Pi, []rootfs.Root, error) {
+	r, err := p.rack(std)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	pis, err := r.Select(o.Pis)
+	pis, err := r.Select(names)
 	if err != nil {
 		return nil, nil, nil, &cli.UsageError{Err: err}
 	}
-	roots, err := r.Roots(o.DestDir, golden, pis)
+	roots, err := r.Roots(p.DestDir, golden, pis)
 	return r, pis, roots, err
 }
 
 // golden is the tree that roots are made of.
 type golden struct {
-	Golden string `default:"/srv/golden" placeholder:"DIR" help:"The tree that roots are copies of (${default})."`
+	Golden string `default:"/srv/golden" placeholder:"DIR" help:"The tree that roots are copies of (${default}); --destdir does not stand before it."`
 }
 
 type cloneCmd struct {
-	of
+	every
 	golden
 	dry
 }
 
 func (c *cloneCmd) Run(ctx context.Context, std cli.Streams) error {
-	_, _, roots, err := c.roots(std, c.Golden)
+	_, pis, roots, err := c.roots(std, c.Golden, c.Pis)
 	if err != nil {
 		return err
 	}
 	if !c.DryRun {
-		return rootfs.Clone(ctx, c.Golden, roots, progress(std.Err))
+		err := rootfs.Clone(ctx, c.Golden, roots, progress(std.Err))
+		return errors.Join(err, c.report(std, err, steps(pis, "cloned")))
 	}
 	var steps []string
 	for _, root := range roots {
+		if s, err := rootfs.Look(root.Dir); err != nil {
+			return err
+		} else if s.Exists {
+			return fmt.Errorf("%s: %w", root.Dir, rootfs.ErrExists)
+		}
 		steps = append(steps, fmt.Sprintf("cp -a %s/. %s/", c.Golden, root.Dir))
 		edits, err := rootfs.PlanPersonalise(c.Golden, root.Identity)
 		if err != nil {
@@ -81,27 +100,42 @@ func (c *cloneCmd) Run(ctx context.Context, std cli.Streams) error {
 }
 
 type syncCmd struct {
-	of
+	every
 	golden
 	dry
 }
 
 func (c *syncCmd) Run(ctx context.Context, std cli.Streams) error {
-	_, pis, roots, err := c.roots(std, c.Golden)
+	_, pis, roots, err := c.roots(std, c.Golden, c.Pis)
 	if err != nil {
 		return err
 	}
 	plans, err := rootfs.PlanSync(ctx, c.Golden, roots)
-	if err != nil {
-		return err
-	}
-	return c.carryOut(ctx, std, pis, plans)
+	return c.carryOut(ctx, std, pis, plans, err)
 }
 
-// carryOut prints plans, and applies them unless it is a dry run.
-func (d dry) carryOut(ctx context.Context, std cli.Streams, pis []rack.Pi, plans []rootfs.Plan) error {
+// steps says of each Pi that something was done.
+func steps(pis []rack.Pi, what string) []string {
+	var list []string
+	for _, pi := range pis {
+		list = append(list, pi.Name+": "+what)
+	}
+	return list
+}
+
+// report prints what a real run has done, as JSON when that is asked for.
+func (d dry) report(std cli.Streams, err error, steps []string) error {
+	if err != nil || !d.JSON {
+		return nil
+	}
+	return printSteps(std.Out, true, steps)
+}
+
+// carryOut prints plans, and applies them unless it is a dry run. What cannot be
+// done, with what could not be planned, is an error all the same.
+func (d dry) carryOut(ctx context.Context, std cli.Streams, pis []rack.Pi, plans []rootfs.Plan, planned error) error {
 	var steps []string
-	var conflicts []error
+	conflicts := []error{planned}
 	for i, plan := range plans {
 		fmt.Fprintf(std.Err, "pirack: %s: %v\n", pis[i].Name, plan.Counts())
 		for _, change := range plan.Changes {
@@ -111,24 +145,28 @@ func (d dry) carryOut(ctx context.Context, std cli.Streams, pis []rack.Pi, plans
 			conflicts = append(conflicts, fmt.Errorf("%s: %v", pis[i].Name, conflict))
 		}
 	}
-	if d.DryRun {
-		return errors.Join(d.plan(std.Out, steps), errors.Join(conflicts...))
+	problem := errors.Join(conflicts...)
+	if !d.DryRun {
+		problem = errors.Join(rootfs.Apply(ctx, plans, progress(std.Err)), problem)
+		return errors.Join(problem, d.report(std, problem, steps))
 	}
-	return errors.Join(rootfs.Apply(ctx, plans, progress(std.Err)), errors.Join(conflicts...))
+	if problem != nil { // which the real run would fail with too
+		return errors.Join(printSteps(std.Out, d.JSON, steps), problem)
+	}
+	return d.plan(std.Out, steps)
 }
 
 type pushCmd struct {
-	source
+	place
 	dry
-	DestDir string `name:"destdir" placeholder:"DIR" help:"Stands before every export."`
-	Golden  string `placeholder:"DIR" help:"The tree that roots are copies of: it gets the file too, and its version may be replaced."`
-	From    string `required:"" placeholder:"PI" help:"The Pi that has the file."`
-	Watch   bool   `help:"Go on, and push what changes."`
-	Path    string `arg:"" help:"The file or directory, as the Pi names it."`
+	Golden string `placeholder:"DIR" help:"The tree that roots are copies of: it gets the file too, and its version may be replaced. Without it the next sync deletes the file, unless rack.yaml keeps it. --destdir does not stand before it."`
+	From   string `required:"" placeholder:"PI" help:"The Pi that has the file."`
+	Watch  bool   `help:"Go on, and push what changes; with -n, once."`
+	Path   string `arg:"" help:"The file or directory, as the Pi names it. A change of mode or owner alone is not pushed."`
 }
 
 func (c *pushCmd) Run(ctx context.Context, std cli.Streams) error {
-	_, pis, roots, err := of{source: c.source, DestDir: c.DestDir}.roots(std, c.Golden)
+	_, pis, roots, err := c.roots(std, c.Golden, nil)
 	if err != nil {
 		return err
 	}
@@ -140,43 +178,51 @@ func (c *pushCmd) Run(ctx context.Context, std cli.Streams) error {
 	push.To = slices.Delete(roots, from, from+1)
 	pis = slices.Delete(pis, from, from+1)
 	if c.Golden != "" {
-		push.To = append(push.To, rootfs.Root{Dir: c.Golden})
-		pis = append(pis, rack.Pi{Name: "golden tree"})
-	}
-	if !c.Watch {
-		plans, err := rootfs.PlanPush(ctx, push)
-		if err != nil {
+		if push.Golden, err = filepath.Abs(c.Golden); err != nil {
 			return err
 		}
-		return c.carryOut(ctx, std, pis, plans)
+		push.To = append(push.To, rootfs.Root{Dir: push.Golden})
+		pis = append(pis, rack.Pi{Name: "golden tree"})
 	}
-	return rootfs.Watch(ctx, push, 0, func(plans []rootfs.Plan, err error) {
-		for i, plan := range plans {
-			fmt.Fprintf(std.Out, "%s: %v\n", pis[i].Name, plan.Counts())
-			for _, conflict := range plan.Conflicts {
-				fmt.Fprintf(std.Err, "pirack: %s: %v\n", pis[i].Name, conflict)
-			}
+	if !c.Watch || c.DryRun {
+		plans, err := rootfs.PlanPush(ctx, push)
+		return c.carryOut(ctx, std, pis, plans, err)
+	}
+	err = rootfs.Watch(ctx, push, 0, func(plans []rootfs.Plan, err error) { c.watched(std, pis, plans, err) })
+	if ctx.Err() != nil { // told to end
+		return nil
+	}
+	return err
+}
+
+// watched prints what one look of a watch has done: with --json a document each.
+func (c *pushCmd) watched(std cli.Streams, pis []rack.Pi, plans []rootfs.Plan, err error) {
+	var steps []string
+	for i, plan := range plans {
+		steps = append(steps, fmt.Sprintf("%s: %v", pis[i].Name, plan.Counts()))
+		for _, conflict := range plan.Conflicts {
+			fmt.Fprintf(std.Err, "pirack: %s: %v\n", pis[i].Name, conflict)
 		}
-		if err != nil {
-			fmt.Fprintf(std.Err, "pirack: %v\n", err)
-		}
-	})
+	}
+	if err := errors.Join(err, printSteps(std.Out, c.JSON, steps)); err != nil {
+		fmt.Fprintf(std.Err, "pirack: %v\n", err)
+	}
 }
 
 type rebuildCmd struct {
-	of
+	named
 	state
 	golden
 	dry
-	Force bool `help:"Even while the Pi is up: everything that it has open will be stale."`
+	Force bool `help:"Even while the Pi is up, which it is when its port 22 answers or refuses: everything that it has open will be stale."`
 }
 
 func (c *rebuildCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, pis, roots, err := c.roots(std, c.Golden)
+	r, pis, roots, err := c.roots(std, c.Golden, c.Pis)
 	if err != nil {
 		return err
 	}
-	return c.swap(ctx, std, c.state, r, pis, c.Force, func(i int, m rootfs.Machine) []string {
+	return c.swap(ctx, std, c.state, r, pis, c.DestDir, c.Force, func(i int, m rootfs.Machine) []string {
 		return rootfs.RebuildSteps(c.Golden, roots[i], m)
 	}, func(i int, m rootfs.Machine) error {
 		return rootfs.Rebuild(ctx, c.Golden, roots[i], m, progress(std.Err))
@@ -184,18 +230,18 @@ func (c *rebuildCmd) Run(ctx context.Context, std cli.Streams) error {
 }
 
 type rollbackCmd struct {
-	of
+	named
 	state
 	dry
-	Force bool `help:"Even while the Pi is up: everything that it has open will be stale."`
+	Force bool `help:"Even while the Pi is up, which it is when its port 22 answers or refuses: everything that it has open will be stale."`
 }
 
 func (c *rollbackCmd) Run(ctx context.Context, std cli.Streams) error {
-	r, pis, roots, err := c.roots(std, "")
+	r, pis, roots, err := c.roots(std, "", c.Pis)
 	if err != nil {
 		return err
 	}
-	return c.swap(ctx, std, c.state, r, pis, c.Force, func(i int, m rootfs.Machine) []string {
+	return c.swap(ctx, std, c.state, r, pis, c.DestDir, c.Force, func(i int, m rootfs.Machine) []string {
 		return rootfs.RollbackSteps(roots[i].Dir, m)
 	}, func(i int, m rootfs.Machine) error {
 		return rootfs.Rollback(ctx, roots[i].Dir, m)
@@ -203,32 +249,36 @@ func (c *rollbackCmd) Run(ctx context.Context, std cli.Streams) error {
 }
 
 // swap does to one Pi after the other what gives it another root, or prints it.
-func (d dry) swap(ctx context.Context, std cli.Streams, state state, r *rack.Rack, pis []rack.Pi, force bool,
+func (d dry) swap(ctx context.Context, std cli.Streams, state state, r *rack.Rack, pis []rack.Pi, destdir string, force bool,
 	steps func(int, rootfs.Machine) []string, do func(int, rootfs.Machine) error) error {
 	var all []string
 	for i, pi := range pis {
 		if d.DryRun {
-			all = append(all, steps(i, r.Machine(pi, rack.PlannedPower(r, pi), force))...)
+			all = append(all, steps(i, r.Machine(pi, rack.PlannedPower(r, pi), destdir, force))...)
 			continue
 		}
 		power, done, err := state.power(ctx, std, r, pi)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(do(i, r.Machine(pi, power, force)), done()); err != nil {
+		if err := errors.Join(do(i, r.Machine(pi, power, destdir, force)), done()); err != nil {
 			return fmt.Errorf("%s: %w", pi.Name, err)
 		}
+		all = append(all, pi.Name+": swapped")
+	}
+	if !d.DryRun {
+		return d.report(std, nil, all)
 	}
 	return d.plan(std.Out, all)
 }
 
 type statusCmd struct {
-	of
+	every
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
 func (c *statusCmd) Run(std cli.Streams) error {
-	_, pis, roots, err := c.roots(std, "")
+	_, pis, roots, err := c.roots(std, "", c.Pis)
 	if err != nil {
 		return err
 	}
@@ -257,22 +307,55 @@ func (c *statusCmd) Run(std cli.Streams) error {
 }
 
 type emptyCmd struct {
-	of
+	named
+	dry
 	Booted time.Time `required:"" placeholder:"TIME" help:"When the Pis booted last, as 2016-04-13T09:00:00Z: what was replaced before is removed."`
 }
 
 func (c *emptyCmd) Run(ctx context.Context, std cli.Streams) error {
-	_, pis, roots, err := c.roots(std, "")
+	if c.Booted.After(time.Now()) {
+		return &cli.UsageError{Err: fmt.Errorf("--booted: %v is yet to come", c.Booted)}
+	}
+	return c.throwAway(ctx, std, c.dry, "remove what syncs had replaced by "+c.Booted.Format(time.RFC3339),
+		func(s rootfs.Status) int { return s.Trash },
+		func(dir string) error { return rootfs.EmptyTrash(ctx, dir, c.Booted) })
+}
+
+type discardCmd struct {
+	named
+	dry
+}
+
+func (c *discardCmd) Run(ctx context.Context, std cli.Streams) error {
+	return c.throwAway(ctx, std, c.dry, "remove the former roots",
+		func(s rootfs.Status) int { return s.Old },
+		func(dir string) error { return rootfs.DiscardOld(ctx, dir) })
+}
+
+// throwAway removes something of each root that has it, or prints that it would.
+func (n named) throwAway(ctx context.Context, std cli.Streams, d dry, what string, has func(rootfs.Status) int, do func(string) error) error {
+	_, pis, roots, err := n.roots(std, "", n.Pis)
 	if err != nil {
 		return err
 	}
+	var steps []string
 	var errs []error
 	for i, root := range roots {
-		if err := rootfs.EmptyTrash(ctx, root.Dir, c.Booted); err != nil {
+		status, err := rootfs.Look(root.Dir)
+		if err == nil && has(status) > 0 {
+			steps = append(steps, pis[i].Name+": "+what)
+			if !d.DryRun {
+				err = do(root.Dir)
+			}
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", pis[i].Name, err))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || !d.DryRun {
+		return errors.Join(err, d.report(std, err, steps))
+	}
+	return d.plan(std.Out, steps)
 }
 
 // progress returns a callback that draws a bar of the bytes.

@@ -16,8 +16,10 @@ import (
 //
 // First everything new is written aside. Until then a full disk, a cancelled
 // ctx or a source that changes ([ErrChanged]) leaves the roots as they were.
-// Then names are changed, which ctx no longer stops. A root that fails does
-// not keep the others from being brought up. What was replaced or deleted
+// Then names are changed, which ctx no longer stops. A root that fails, or is
+// [ErrLocked], does not keep the others from being brought up. What a Pi has
+// written in the way of a change since the plan was made is left alone, and is
+// [ErrConflict]. What was replaced or deleted
 // stays in the trash until [EmptyTrash].
 func Apply(ctx context.Context, plans []Plan, progress func(Progress)) error {
 	plans = slices.DeleteFunc(slices.Clone(plans), func(p Plan) bool { return len(p.Changes) == 0 })
@@ -29,25 +31,23 @@ func Apply(ctx context.Context, plans []Plan, progress func(Progress)) error {
 			return errors.New("rootfs: plans of one source are applied together, these are of several")
 		}
 	}
-	roots := make([]Root, len(plans))
-	for i, p := range plans {
-		roots[i] = p.Root
-	}
-	sides, err := openSides(roots)
-	if err != nil {
-		return err
-	}
-	defer closeAll(sides)
-	a := &application{tree: plans[0].tree, works: make([]*work, len(plans)), meter: &meter{report: progress}}
+	a := &application{tree: plans[0].tree, meter: &meter{report: progress}}
 	defer a.meter.end()
 	defer a.clear()
-	for i, p := range plans {
-		a.works[i] = newWork(p, sides[i])
+	var problems []error
+	for _, p := range plans {
+		s, err := openSide(p.Root.Dir)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		a.works = append(a.works, newWork(p, s))
 	}
-	if err := a.stage(ctx, plans[0]); err != nil {
-		return err
+	err := a.stage(ctx, plans[0])
+	if err == nil {
+		err = a.commit(ctx)
 	}
-	return a.commit(ctx)
+	return errors.Join(append(problems, err)...)
 }
 
 // application is plans of one source that are being applied.
@@ -102,7 +102,7 @@ func (s *side) reserve(changes int) error {
 	return errors.Join(err, unix.Close(fd))
 }
 
-// clear removes what was staged and never put in place.
+// clear removes what was staged and never put in place, and unlocks the roots.
 func (a *application) clear() {
 	for _, w := range a.works {
 		if w.root.base >= 0 {
@@ -111,6 +111,7 @@ func (a *application) clear() {
 		if !w.started {
 			w.side.clear()
 		}
+		w.side.close()
 	}
 }
 
@@ -252,7 +253,7 @@ func (w *work) commit() error {
 		return err
 	}
 	w.started = true
-	return w.side.replay(j)
+	return w.side.replay(j, false)
 }
 
 // steps returns the plan as what the journal holds.
@@ -260,14 +261,14 @@ func (w *work) steps() ([]step, error) {
 	var steps, dirs []step
 	touched := map[string]bool{}
 	for i, c := range w.plan.Changes {
-		s := step{Kind: c.Kind, Path: c.Path, Slot: strconv.Itoa(i), Inode: c.inode}
+		s := step{Kind: c.Kind, Path: name(c.Path), Slot: strconv.Itoa(i), Inode: c.inode}
 		switch c.Kind {
 		case New, Replace:
 			st, err := lstat(w.side.dir, w.slots[c.Path])
 			if err != nil {
 				return nil, fmt.Errorf("%q: staged: %w", c.Path, err)
 			}
-			s.Inode = st.Ino
+			s.Inode, s.Was, s.Stamp = st.Ino, c.inode, c.stamp
 		case Metadata:
 			s.Slot, s.Meta = "", metadataOf(c.node)
 			if c.node.isDir() {
@@ -281,7 +282,7 @@ func (w *work) steps() ([]step, error) {
 	if !w.plan.push {
 		dirs = append(dirs, w.times(touched)...)
 	}
-	slices.SortFunc(dirs, func(a, b step) int { return comparePaths(b.Path, a.Path) })
+	slices.SortFunc(dirs, func(a, b step) int { return comparePaths(string(b.Path), string(a.Path)) })
 	return append(steps, dirs...), nil
 }
 
@@ -299,7 +300,7 @@ func (w *work) times(done map[string]bool) []step {
 			continue
 		}
 		done[p] = true
-		steps = append(steps, step{Kind: Metadata, Path: p, Meta: metadataOf(n)})
+		steps = append(steps, step{Kind: Metadata, Path: name(p), Meta: metadataOf(n)})
 	}
 	return steps
 }

@@ -38,10 +38,41 @@ func openDir(dir int, p string) (int, error) {
 	return openBeneath(dir, p, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 }
 
+// openHere opens a directory of an open directory, unless it is mounted there.
+func openHere(dir int, name string) (int, error) {
+	fd, err := unix.Openat2(dir, name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC | unix.O_NOFOLLOW,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
+	})
+	if errors.Is(err, unix.EXDEV) {
+		err = fmt.Errorf("is mounted, and stays: %w", err)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("%q: %w", name, err)
+	}
+	return fd, nil
+}
+
 // openParent opens the directory that a path below dir is in.
 func openParent(dir int, p string) (parent int, name string, err error) {
 	parent, err = openDir(dir, parentOf(p))
 	return parent, path.Base(p), err
+}
+
+// rename renames a path below one directory to one below another, as
+// renameat2 with these flags.
+func rename(fromDir int, from string, toDir int, to string, flags uint) error {
+	fromDir, from, err := openParent(fromDir, from)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fromDir)
+	toDir, to, err = openParent(toDir, to)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(toDir)
+	return unix.Renameat2(fromDir, from, toDir, to, flags)
 }
 
 // parentOf returns "" for what is at the top of a tree.

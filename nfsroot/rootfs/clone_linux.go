@@ -94,7 +94,7 @@ func build(ctx context.Context, golden string, roots []Root, sides []*side, prog
 		return nil, err
 	}
 	defer unix.Close(source)
-	tree, err := scan(ctx, source, true)
+	tree, err := scan(ctx, source, true, nil)
 	if err != nil {
 		return nil, fmt.Errorf("rootfs: source %s: %w", golden, err)
 	}
@@ -153,7 +153,7 @@ func fill(ctx context.Context, source int, tree *node, roots []Root, targets []*
 // verify makes sure that what was copied is a tree that has been there as a
 // whole: that nothing has changed since it was scanned.
 func verify(ctx context.Context, source int, tree *node) error {
-	now, err := scan(ctx, source, false)
+	now, err := scan(ctx, source, false, nil)
 	if err == nil {
 		err = unchanged(tree, now, "")
 	}

@@ -10,27 +10,30 @@ import (
 )
 
 // commit carries out steps, those that can be, whether or not they have been
-// before, and moves what they have displaced to the trash.
-func (s *side) commit(steps []step) error {
+// before, and moves what they have displaced to the trash. problems are those
+// of the steps; with err the stage still holds what a Pi may have open. When the
+// steps are another run's, what the Pi has changed since is no problem.
+func (s *side) commit(steps []step, again bool) (problems, err error) {
 	if err := s.remove(reserveName); err != nil {
-		return err
+		return nil, err
 	}
 	root, err := s.root()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(root)
-	var problems []error
+	var all []error
 	for _, step := range steps {
-		if err := s.step(root, step); err != nil {
-			problems = append(problems, fmt.Errorf("%q: %s: %w", step.Path, step.Kind, err))
+		err := s.step(root, step)
+		if err != nil && !(again && errors.Is(err, ErrConflict)) {
+			all = append(all, fmt.Errorf("%q: %s: %w", step.Path, step.Kind, err))
 		}
 	}
-	return errors.Join(errors.Join(problems...), s.discard())
+	return errors.Join(all...), s.discard()
 }
 
 func (s *side) step(root int, step step) error {
-	dir, name, err := openParent(root, step.Path)
+	dir, name, err := openParent(root, string(step.Path))
 	if err != nil {
 		return err
 	}
@@ -47,17 +50,25 @@ func (s *side) step(root int, step step) error {
 		if there && st.Ino == step.Inode {
 			return nil
 		}
+		if there && !step.displaces(st) || !there && step.Was != 0 {
+			return ErrConflict
+		}
 		return s.put(slot, dir, name, there)
 	case Delete:
 		if !there || st.Ino != step.Inode {
 			return nil // taken away already, or something else by now
 		}
-		return unix.Renameat2(dir, name, s.dir, slot, unix.RENAME_NOREPLACE)
+		return rename(dir, name, s.dir, slot, unix.RENAME_NOREPLACE)
 	}
 	if !there || uint32(st.Mode)&unix.S_IFMT != step.Meta.Mode&unix.S_IFMT {
 		return errors.New("has become something else")
 	}
 	return setMetadata(dir, name, step.Meta.node(), false)
+}
+
+// displaces reports whether what stands in a step's way is what the plan saw.
+func (s step) displaces(st unix.Stat_t) bool {
+	return st.Ino == s.Was && (s.Stamp == nil || *s.Stamp == stampOf(st))
 }
 
 // put puts a slot in place. What was there takes the slot, and so keeps a name.
@@ -66,7 +77,7 @@ func (s *side) put(slot string, dir int, name string, there bool) error {
 	if there {
 		flags = unix.RENAME_EXCHANGE
 	}
-	err := unix.Renameat2(s.dir, slot, dir, name, flags)
+	err := rename(s.dir, slot, dir, name, flags)
 	if errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("this filesystem cannot exchange names: %w", err)
 	}

@@ -27,7 +27,7 @@ func (t *target) fail(p string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.err == nil {
-		t.err = fmt.Errorf("rootfs: %s: %q: %w", t.dir, p, err)
+		t.err = fmt.Errorf("rootfs: %s: %q: %w", t.dir, p, asRoot(err))
 	}
 	t.failed.Store(true)
 }
@@ -69,7 +69,10 @@ type hardLink struct {
 // copyBatch is how many files of one directory one goroutine takes.
 const copyBatch = 128
 
-var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+// bufferSize is what is read at a time, in bytes.
+const bufferSize = 256 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 func newCopier(ctx context.Context, source int, m *meter) *copier {
 	group, inner := errgroup.WithContext(ctx)

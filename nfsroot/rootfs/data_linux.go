@@ -148,10 +148,10 @@ func extent(fd int, from, size int64) (start, end int64, err error) {
 }
 
 func (c *copier) copyRange(in int, outs []outFile, start, end int64) error {
-	if len(outs) == 1 && end-start > int64(len([256 << 10]byte{})) && kernelCopy(in, outs[0].fd, start, end) {
+	if len(outs) == 1 && end-start > bufferSize && kernelCopy(in, outs[0].fd, start, end) {
 		return nil
 	}
-	buf := buffers.Get().(*[256 << 10]byte)
+	buf := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buf)
 	for start < end {
 		if err := c.ctx.Err(); err != nil {

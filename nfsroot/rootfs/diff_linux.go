@@ -25,20 +25,20 @@ func (d *differ) dir(want, have *node, p string) {
 	if !sameMetadata(want, have) {
 		d.add(Change{Path: p, Kind: Metadata, node: want})
 	}
-	d.entries(want.children, have.children, p, have.st.Dev)
+	d.entries(want.children, have.children, p)
 }
 
-func (d *differ) entries(want, have []node, p string, dev uint64) {
+func (d *differ) entries(want, have []node, p string) {
 	for len(want) > 0 || len(have) > 0 {
 		switch {
 		case len(have) == 0 || len(want) > 0 && want[0].name < have[0].name:
 			d.missing(&want[0], join(p, want[0].name))
 			want = want[1:]
 		case len(want) == 0 || have[0].name < want[0].name:
-			d.extra(&have[0], join(p, have[0].name), dev)
+			d.extra(&have[0], join(p, have[0].name))
 			have = have[1:]
 		default:
-			d.both(&want[0], &have[0], join(p, want[0].name), dev)
+			d.both(&want[0], &have[0], join(p, want[0].name))
 			want, have = want[1:], have[1:]
 		}
 	}
@@ -46,20 +46,24 @@ func (d *differ) entries(want, have []node, p string, dev uint64) {
 
 func (d *differ) add(c Change) { d.changes = append(d.changes, c) }
 
-func (d *differ) put(n *node, p string, kind Kind) {
-	c := Change{Path: p, Kind: kind, node: n}
+func (d *differ) missing(n *node, p string) {
+	c := Change{Path: p, Kind: New, node: n}
 	c.Files, c.Bytes = n.totals()
 	d.add(c)
 }
 
-func (d *differ) missing(want *node, p string) { d.put(want, p, New) }
+func (d *differ) replace(n, have *node, p string) {
+	c := Change{Path: p, Kind: Replace, node: n, inode: have.st.Ino}
+	c.Files, c.Bytes = n.totals()
+	d.add(c)
+}
 
 // extra takes away what only the root has.
-func (d *differ) extra(have *node, p string, dev uint64) {
+func (d *differ) extra(have *node, p string) {
 	switch {
-	case d.keeps[p] || uint64(have.st.Dev) != uint64(dev):
-	case have.isDir() && d.keepsBelow(p):
-		d.entries(nil, have.children, p, dev)
+	case d.keeps[p] || have.mounted:
+	case have.isDir() && (have.mounts || d.keepsBelow(p)):
+		d.entries(nil, have.children, p)
 	default:
 		c := Change{Path: p, Kind: Delete, inode: have.st.Ino}
 		c.Files, c.Bytes = have.totals()
@@ -77,15 +81,16 @@ func (d *differ) keepsBelow(p string) bool {
 	return false
 }
 
-func (d *differ) both(want, have *node, p string, dev uint64) {
+func (d *differ) both(want, have *node, p string) {
 	switch {
-	case d.keeps[p] || uint64(have.st.Dev) != uint64(dev):
+	case d.keeps[p] || have.mounted:
+	case want.kind() != have.kind() && have.isDir() && (have.mounts || d.keepsBelow(p)): // what it holds stays
 	case want.kind() != have.kind():
-		d.put(want, p, Replace)
+		d.replace(want, have, p)
 	case want.isDir():
 		d.dir(want, have, p)
 	case !sameContent(want, have) || !d.sameLinks(want, have, p):
-		d.put(want, p, Replace)
+		d.replace(want, have, p)
 	case !sameMetadata(want, have):
 		d.add(Change{Path: p, Kind: Metadata, node: want})
 	}

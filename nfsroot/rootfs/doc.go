@@ -57,22 +57,28 @@
 // was, also when the disk fills up. Then a journal is written, and the names
 // are changed: by one rename for Rebuild and Rollback, file by file for Apply,
 // since a running Pi cannot change trees. The next call of any function here,
-// or of [Recover], finishes what the journal says. A lock for each root keeps
-// two runs apart, and the kernel drops it with the process.
+// or of [Recover], finishes what the journal says, but for two things: what the
+// Pi has written since stays, and a swap that has not happened is given up. A
+// lock for each root keeps two runs apart, and the kernel drops it with the
+// process.
 //
 // # Needs
 //
-// Linux 5.6 (openat2), root (for owners, devices and file capabilities), and a
-// filesystem with RENAME_EXCHANGE: ext4, XFS, btrfs, tmpfs, ZFS from 2.2. On
+// Linux 5.8 (openat2, statx), root (for owners, devices and file capabilities),
+// and a filesystem with RENAME_EXCHANGE: ext4, XFS, btrfs, tmpfs, ZFS from 2.2. On
 // other systems everything fails with [ErrUnsupported].
 //
 // Everything below a root is opened without following any symbolic link, since
 // its Pi may have put one anywhere. The directory above a root is trusted.
+// What this package keeps beside a root is not: it is on the Pi's filesystem, so
+// that a Pi can make up a handle to it and write there. A journal can name
+// nothing outside that root and what is kept for it.
 //
 // # What it will not do
 //
 // It makes no filesystems or mounts, and exports nothing. It does not descend
-// into filesystems mounted below a tree. Like rsync it takes a file for
+// into what is mounted below a tree, bind mounts among it, and moves or removes
+// no directory above one. Like rsync it takes a file for
 // unchanged when size and modification time are equal. It does not follow which
 // Pi runs what: programs are restarted by other means.
 //

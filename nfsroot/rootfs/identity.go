@@ -175,7 +175,9 @@ func (d *draft) hostKeys() {
 			d.removeRegular(path.Join("etc/ssh", name), "made at first boot")
 		}
 	}
-	if d.read("usr/sbin/sshd").regular {
+	programs, err := d.tree.list("usr/sbin")
+	d.err = errors.Join(d.err, err)
+	if slices.Contains(programs, "sshd") {
 		d.write("etc/systemd/system/ssh.service.d/host-keys.conf", []byte(makeHostKeys), 0, "makes SSH host keys at first boot")
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,18 +25,31 @@ type journal struct {
 	// Steps change a root in place.
 	Steps []step `json:",omitempty"`
 	// Pushed is what Push puts into the root with these steps.
-	Pushed map[string]stamp `json:",omitempty"`
+	Pushed []record `json:",omitempty"`
+}
+
+// name is a path as JSON can hold it, whatever its bytes are.
+type name []byte
+
+// record is a file that Push has put into the root.
+type record struct {
+	Path  name
+	Stamp stamp
 }
 
 // step changes one path of a root.
 type step struct {
 	Kind Kind
-	Path string
+	Path name
 	// Slot is the name in the stage of what a New or Replace puts in place, or
 	// where a Delete puts what it takes away.
 	Slot string `json:",omitempty"`
 	// Inode is what a New or Replace puts in place, or a Delete takes away.
 	Inode uint64 `json:",omitempty"`
+	// Was is the inode that a Replace takes the place of; 0 for none.
+	Was uint64 `json:",omitempty"`
+	// Stamp is what that inode must still be, of a Push.
+	Stamp *stamp `json:",omitempty"`
 	// Meta is what Metadata sets.
 	Meta *metadata `json:",omitempty"`
 }
@@ -83,19 +98,34 @@ func (s *side) writeFile(name string, data []byte) error {
 	return unix.Fsync(s.dir)
 }
 
+// maxFile bounds what is read from the side directory, in bytes: it lies on the
+// Pi's own filesystem, where a Pi with a forged handle can write.
+const maxFile = 256 << 20
+
 // readFile reads a file of the side directory.
 func (s *side) readFile(name string) ([]byte, error) {
-	fd, err := openBeneath(s.dir, name, unix.O_RDONLY, 0)
+	fd, err := openBeneath(s.dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	return io.ReadAll(f)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is no file of at most %d bytes", filepath.Join(s.dirPath(), name), maxFile)
+	}
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
+// dirPath is for errors.
+func (s *side) dirPath() string { return filepath.Join(filepath.Dir(s.path), sideDir, s.name) }
+
 // recover finishes what the journal says, or clears away what never came to be
-// written there.
+// written there. A swap that has not happened yet is given up, since the Pi may
+// be up by now.
 func (s *side) recover() error {
 	data, err := s.readFile(journalName)
 	if missing(err) {
@@ -105,11 +135,53 @@ func (s *side) recover() error {
 		return fmt.Errorf("read journal: %w", err)
 	}
 	var j journal
-	if err := json.Unmarshal(data, &j); err != nil {
-		return fmt.Errorf("the journal of an interrupted run cannot be read; look at %s, then remove it: %w",
-			filepath.Join(filepath.Dir(s.path), sideDir, s.name, journalName), err)
+	if err = json.Unmarshal(data, &j); err == nil {
+		err = j.check()
 	}
-	return s.replay(j)
+	if err != nil {
+		return fmt.Errorf("the journal of an interrupted run cannot be read; look at %s, then remove it: %w",
+			filepath.Join(s.dirPath(), journalName), err)
+	}
+	if j.Swap == 0 {
+		return s.replay(j, true)
+	}
+	st, err := lstat(s.parent, s.name)
+	if err != nil && !missing(err) {
+		return err
+	}
+	if err == nil && st.Ino == j.Swap {
+		return s.finishSwap(j)
+	}
+	return s.done()
+}
+
+// check makes sure that nothing outside the side directory and the root is
+// named.
+func (j journal) check() error {
+	for _, p := range []string{j.From, j.Retire} {
+		dir, number := path.Split(p)
+		if p == "" || p == stageName {
+			continue
+		}
+		if dir != oldName+"/" && dir != trashName+"/" || !isNumber(number) {
+			return fmt.Errorf("%q is no place for a root", p)
+		}
+	}
+	for _, s := range j.Steps {
+		p := string(s.Path)
+		if p != "" && (!filepath.IsLocal(p) || path.Clean(p) != p) {
+			return fmt.Errorf("%q is no path in a root", p)
+		}
+		if s.Kind < New || s.Kind > Delete || s.Kind == Metadata && s.Meta == nil || s.Kind != Metadata && (p == "" || !isNumber(s.Slot)) {
+			return fmt.Errorf("%q: no step that is ever written", p)
+		}
+	}
+	return nil
+}
+
+func isNumber(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n >= 0 && strconv.Itoa(n) == s
 }
 
 // clear removes what is left of a run that put nothing in place.
@@ -117,33 +189,33 @@ func (s *side) clear() error {
 	return errors.Join(s.remove(stageName), s.remove(reserveName))
 }
 
-// replay does what a journal says, from wherever it was left.
-func (s *side) replay(j journal) error {
-	var err error
-	if j.Swap != 0 {
-		err = s.swap(j)
-	} else {
-		err = errors.Join(s.commit(j.Steps), s.remember(j.Pushed))
-	}
-	if err != nil && j.Swap != 0 {
-		return err
+// replay does the steps of a journal, from wherever they were left; again says
+// that it was another run that left them. Without room for what they displace,
+// all stays for the next time.
+func (s *side) replay(j journal, again bool) error {
+	problems, err := s.commit(j.Steps, again)
+	if err != nil {
+		return errors.Join(problems, err)
 	}
 	// Steps that fail are the Pi's doing; the next plan shows them again.
-	return errors.Join(err, s.sync(), s.remove(journalName), s.clear(), unix.Fsync(s.dir))
+	return errors.Join(problems, s.remember(j.Pushed), s.done())
 }
 
-// swap puts a tree in the root's place, by one rename, and the
-// former one where it is kept.
+// done forgets the journal.
+func (s *side) done() error {
+	return errors.Join(s.sync(), s.remove(journalName), s.clear(), unix.Fsync(s.dir))
+}
+
+// swap puts a tree in the root's place, by one rename, and the former one where
+// it is kept.
 func (s *side) swap(j journal) error {
-	st, err := lstat(s.parent, s.name)
-	switch {
-	case missing(err):
-		err = unix.Renameat2(s.dir, j.From, s.parent, s.name, unix.RENAME_NOREPLACE)
-	case err == nil && st.Ino != j.Swap:
-		err = unix.Renameat2(s.dir, j.From, s.parent, s.name, unix.RENAME_EXCHANGE)
-		if missing(err) { // someone has taken the other tree away: the root stays
-			return nil
-		}
+	flags := uint(unix.RENAME_EXCHANGE)
+	_, err := lstat(s.parent, s.name)
+	if missing(err) {
+		flags, err = unix.RENAME_NOREPLACE, nil
+	}
+	if err == nil {
+		err = rename(s.dir, j.From, s.parent, s.name, flags)
 	}
 	if errors.Is(err, unix.EBUSY) {
 		err = ErrMountPoint
@@ -151,11 +223,16 @@ func (s *side) swap(j journal) error {
 	if err != nil {
 		return fmt.Errorf("swap: %w", err)
 	}
+	return s.finishSwap(j)
+}
+
+// finishSwap keeps the former root, once the new one is in place.
+func (s *side) finishSwap(j journal) error {
 	if err := s.sync(); err != nil {
 		return err
 	}
 	if err := s.rename(j.From, j.Retire); err != nil && !missing(err) {
 		return fmt.Errorf("keep the former root: %w", err)
 	}
-	return unix.Fsync(s.parent)
+	return errors.Join(unix.Fsync(s.parent), s.done())
 }

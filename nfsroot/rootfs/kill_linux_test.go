@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ func twoTrees(t *testing.T) (goldens [2]string, root Root) {
 		oddTree(t, goldens[i])
 		for n := range 100 {
 			write(t, filepath.Join(goldens[i], fmt.Sprintf("lib/%d/file%d", n%10, n)), fmt.Sprint("of tree ", i, n))
+			write(t, filepath.Join(goldens[i], fmt.Sprintf("lib/%d/caf\xe9%d", n%10, n)), fmt.Sprint("of tree ", i, n))
 			if n%5 == i {
 				write(t, filepath.Join(goldens[i], fmt.Sprintf("only%d/%d", i, n)), "")
 			}
@@ -65,22 +67,44 @@ func twoTrees(t *testing.T) (goldens [2]string, root Root) {
 	return goldens, root
 }
 
-// kill runs a victim, kills it after a time, and reports whether it was in time.
-func kill(t *testing.T, what, golden, dir string, after time.Duration) (killed bool) {
+// kill runs a victim, and kills it some time after a file of its side directory
+// is there. It reports whether that was in time: whether the victim was at work.
+func kill(t *testing.T, what, golden string, root Root, file string, after time.Duration) (landed bool) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command(self, golden, dir)
+	cmd := exec.Command(self, golden, root.Dir)
 	cmd.Env = append(os.Environ(), victimVar+"="+what)
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
-	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
-	defer timer.Stop()
-	return cmd.Wait() != nil
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for begun := (time.Time{}); ; runtime.Gosched() {
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			return false
+		default:
+		}
+		if begun.IsZero() && there(root, file) {
+			begun = time.Now()
+		}
+		if begun.IsZero() || time.Since(begun) < after {
+			continue
+		}
+		cmd.Process.Kill() // fails when it has just ended
+		return <-done != nil && (there(root, stageName) || there(root, journalName))
+	}
 }
 
-// kills is how many moments are tried.
-const kills = 50
+// there reports whether a root's side directory has a file.
+func there(root Root, file string) bool {
+	_, err := os.Lstat(filepath.Join(sideOf(root), file))
+	return err == nil
+}
+
+// kills is how many kills must hit a run at work, of how many that are tried.
+const kills, tries = 50, 1000
 
 // A kill at any moment of a rebuild leaves one whole root, at once.
 func TestKilledRebuild(t *testing.T) { testKilled(t, "rebuild") }
@@ -94,13 +118,17 @@ func testKilled(t *testing.T, what string) {
 	goldens, root := twoTrees(t)
 	trees := [2]map[string]string{fingerprint(t, goldens[0]), fingerprint(t, goldens[1])}
 	begin := time.Now()
-	require.False(t, kill(t, what, goldens[1], root.Dir, time.Minute))
+	require.False(t, kill(t, what, goldens[1], root, stageName, time.Minute))
 	whole := time.Since(begin)
-	is, rnd, count, outcomes := 1, rand.New(rand.NewPCG(1, 2)), 0, [2]int{}
-	for range kills {
-		to := 1 - is
-		if kill(t, what, goldens[to], root.Dir, time.Duration(rnd.Int64N(int64(whole)))) {
-			count++
+	is, rnd, landed, committing, outcomes := 1, rand.New(rand.NewPCG(1, 2)), 0, 0, [2]int{}
+	for try := 0; landed < kills; try++ {
+		require.Less(t, try, tries, "%d kills hit", landed)
+		to, file := 1-is, []string{stageName, journalName}[try%2]
+		if kill(t, what, goldens[to], root, file, time.Duration(rnd.Int64N(int64(whole)/int64(3+57*(try%2))))) {
+			landed++
+			if there(root, journalName) {
+				committing++
+			}
 		}
 		before := fingerprint(t, root.Dir)
 		if what == "rebuild" {
@@ -117,13 +145,14 @@ func testKilled(t *testing.T, what string) {
 		} else {
 			outcomes[0]++
 		}
-		require.NoDirExists(t, filepath.Join(sideOf(root), stageName))
-		require.NoFileExists(t, filepath.Join(sideOf(root), journalName))
+		require.False(t, there(root, stageName))
+		require.False(t, there(root, journalName))
 		require.NoError(t, DiscardOld(t.Context(), root.Dir))
 		require.NoError(t, EmptyTrash(t.Context(), root.Dir, time.Now().Add(time.Hour)))
 	}
-	t.Logf("%d of %d were killed; %d left the old root, %d the new one", count, kills, outcomes[0], outcomes[1])
-	require.NotZero(t, count)
+	t.Logf("%d kills hit a run at work, %d of them when it put things in place; %d runs left the old root, %d the new one", landed, committing, outcomes[0], outcomes[1])
+	require.NotZero(t, committing)
+	require.NotZero(t, outcomes[0])
 }
 
 // requireWholeFiles checks that every content is that of one of the trees.

@@ -10,9 +10,11 @@ import (
 // Machine is the hooks with which Rebuild and Rollback handle one Pi and the
 // NFS server. A nil hook leaves its step out. Hooks end with their context.
 type Machine struct {
-	// Reachable reports whether the Pi answers.
+	// Reachable reports whether the Pi answers. One that was switched on has
+	// five minutes until it does.
 	Reachable func(context.Context) (bool, error)
-	// PowerOff and PowerOn switch the Pi.
+	// PowerOff and PowerOn switch the Pi. After PowerOff there is always a
+	// PowerOn, within two minutes whatever becomes of the caller's context.
 	PowerOff, PowerOn func(context.Context) error
 	// Reexport makes the NFS server forget the former tree: `exportfs -f`.
 	Reexport func(context.Context) error
@@ -22,8 +24,11 @@ type Machine struct {
 	Force bool
 }
 
-// reachableEvery is how often a Pi that boots is asked whether it answers.
-const reachableEvery = time.Second
+const (
+	reachableEvery = time.Second     // between asking a Pi that boots whether it answers
+	bootLimit      = 5 * time.Minute // for that Pi
+	onLimit        = 2 * time.Minute // for PowerOn, which the end of ctx does not stop
+)
 
 // idle makes sure that no running Pi loses its root.
 func (m Machine) idle(ctx context.Context) error {
@@ -56,23 +61,33 @@ func (m Machine) around(ctx context.Context, swap func() error) error {
 	if err != nil {
 		return errors.Join(err, m.powerBack(ctx))
 	}
-	for _, step := range []struct {
-		name string
-		hook func(context.Context) error
-	}{{"export again", m.Reexport}, {"NFS server", m.Serving}, {"power on", m.PowerOn}, {"wait for the Pi", m.answers}} {
-		if err := call(ctx, step.name, step.hook); err != nil {
-			return fmt.Errorf("the new root is in place, but: %w", err)
-		}
+	err = call(ctx, "export again", m.Reexport)
+	if err == nil {
+		err = call(ctx, "NFS server", m.Serving)
+	}
+	err = errors.Join(err, m.on(ctx)) // whatever has failed: no Pi stays dark
+	if err == nil {
+		err = call(ctx, "wait for the Pi", m.answers)
+	}
+	if err != nil {
+		return fmt.Errorf("the new root is in place, but: %w", err)
 	}
 	return nil
 }
 
-// powerBack undoes a power off, also when ctx has ended.
+// powerBack undoes a power off.
 func (m Machine) powerBack(ctx context.Context) error {
 	if m.PowerOff == nil {
 		return nil
 	}
-	return call(context.WithoutCancel(ctx), "power on", m.PowerOn)
+	return m.on(ctx)
+}
+
+// on switches the Pi on, also when ctx has ended.
+func (m Machine) on(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onLimit)
+	defer cancel()
+	return call(ctx, "power on", m.PowerOn)
 }
 
 func call(ctx context.Context, name string, hook func(context.Context) error) error {
@@ -90,6 +105,8 @@ func (m Machine) answers(ctx context.Context) error {
 	if m.Reachable == nil || m.PowerOn == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	defer cancel()
 	tick := time.NewTicker(reachableEvery)
 	defer tick.Stop()
 	for {
@@ -99,7 +116,7 @@ func (m Machine) answers(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
+			return errors.Join(fmt.Errorf("does not answer: %w", ctx.Err()), err)
 		case <-tick.C:
 		}
 	}
@@ -139,10 +156,10 @@ func RollbackSteps(dir string, m Machine) []string {
 
 // Status is what is known of a root.
 type Status struct {
-	Dir         string
-	Exists      bool
-	Old         int  // former roots that are kept
-	Trash       int  // runs whose replaced files are kept
-	Interrupted bool // a run was cut short: Recover, or any other, finishes it
-	Locked      bool // a run is at work
+	Dir         string `json:"dir"`
+	Exists      bool   `json:"exists"`
+	Old         int    `json:"old"`         // former roots that are kept
+	Trash       int    `json:"trash"`       // runs whose replaced files are kept
+	Interrupted bool   `json:"interrupted"` // a run was cut short: Recover, or any other, finishes it
+	Locked      bool   `json:"locked"`      // a run is at work
 }

@@ -85,7 +85,8 @@ func TestRebuildFails(t *testing.T) {
 		"the Pi is unknown":  {fails: "reachable", want: boom},
 		"power off fails":    {fails: "off", want: boom, log: []string{"off", "on"}},
 		"cancelled when off": {cancel: true, want: context.Canceled, log: []string{"off", "on"}},
-		"export fails":       {fails: "export", want: boom, log: []string{"off", "export"}, swapped: true},
+		"export fails":       {fails: "export", want: boom, log: []string{"off", "export", "on"}, swapped: true},
+		"serving fails":      {fails: "serving", want: boom, log: []string{"off", "export", "serving", "on"}, swapped: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			golden, roots := cloned(t, 1)
@@ -120,6 +121,30 @@ func TestWaitsForThePi(t *testing.T) {
 		require.NoError(t, m.around(t.Context(), func() error { return nil }))
 		require.Equal(t, 31, asked)
 	})
+}
+
+// A Pi that does not come back is not waited for without end.
+func TestWaitsForThePiInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := Machine{
+			PowerOn:   func(context.Context) error { return nil },
+			Reachable: func(context.Context) (bool, error) { return false, nil },
+			Force:     true,
+		}
+		require.ErrorIs(t, m.around(t.Context(), func() error { return nil }), context.DeadlineExceeded)
+	})
+}
+
+func TestPowerIsOnAfterCancel(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	on := false
+	m := Machine{
+		PowerOff: func(context.Context) error { return nil },
+		PowerOn:  func(ctx context.Context) error { on = true; return ctx.Err() },
+		Reexport: func(ctx context.Context) error { cancel(); return ctx.Err() },
+	}
+	require.ErrorIs(t, m.around(ctx, func() error { return nil }), context.Canceled)
+	require.True(t, on)
 }
 
 func TestSteps(t *testing.T) {

@@ -56,9 +56,9 @@ func (t treeReader) list(p string) ([]string, error) {
 // permissions converts between the kernel's mode bits and Go's.
 func permissions(mode uint32) fs.FileMode {
 	m := fs.FileMode(mode & 0o777)
-	for bit, go_ := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
+	for bit, goBit := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
 		if mode&bit != 0 {
-			m |= go_
+			m |= goBit
 		}
 	}
 	return m
@@ -67,8 +67,8 @@ func permissions(mode uint32) fs.FileMode {
 // unixMode is the inverse of permissions.
 func unixMode(m fs.FileMode) uint32 {
 	mode := uint32(m.Perm())
-	for bit, go_ := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
-		if m&go_ != 0 {
+	for bit, goBit := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
+		if m&goBit != 0 {
 			mode |= bit
 		}
 	}

@@ -2,7 +2,9 @@ package rootfs
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Kind is what a Change does to a path.
@@ -32,19 +34,25 @@ type Change struct {
 	Files, Bytes int64
 
 	node  *node  // what is wanted
-	inode uint64 // of what a Delete takes away
+	inode uint64 // of what a Delete takes away, or a Replace takes the place of
+	stamp *stamp // what that must still be, of a Push
 }
 
 // String returns the change as one line, with a path of odd characters quoted.
 func (c Change) String() string {
-	p := c.Path
-	if strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '"' || r == '\\' || r == '\ufffd' }) {
-		p = fmt.Sprintf("%q", p)
-	}
+	p := quote(c.Path)
 	if c.Files > 1 {
 		return fmt.Sprintf("%s %s (%d files, %d bytes)", c.Kind, p, c.Files, c.Bytes)
 	}
 	return fmt.Sprintf("%s %s", c.Kind, p)
+}
+
+// quote returns a path as it is, or quoted when it has odd characters.
+func quote(p string) string {
+	if strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || !unicode.IsPrint(r) || r == '"' || r == '\\' || r == '\ufffd' }) {
+		return strconv.Quote(p)
+	}
+	return p
 }
 
 // Plan is what brings one root up to its source.

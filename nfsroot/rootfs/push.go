@@ -18,7 +18,7 @@ type Conflict struct {
 }
 
 // String returns the conflict as one line.
-func (c Conflict) String() string { return c.Path + ": " + c.Reason }
+func (c Conflict) String() string { return quote(c.Path) + ": " + c.Reason }
 
 // stamp is the state of a file that Push has put somewhere.
 type stamp struct{ Size, Sec, Nsec int64 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -13,6 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// errNothing means that there is not yet what is to be pushed.
+var errNothing = errors.New("nothing to push")
 
 // maxPush bounds the entries that one push looks at.
 const maxPush = 100_000
@@ -22,7 +26,9 @@ const maxPush = 100_000
 //
 // What another root has differently is replaced only when it is what Push has
 // put there last, or what the golden tree has: otherwise it is a conflict,
-// which the plan names and leaves alone.
+// which the plan names and leaves alone. Content alone makes a difference: a
+// file of which only the mode or owner has changed is not pushed. A root that
+// cannot be read has an empty plan and its part in the error, as in [PlanSync].
 //
 // A Pi may be anybody's by now: devices, sockets and fifos are passed over, and
 // set-user-ID, set-group-ID and extended attributes are not passed on.
@@ -37,6 +43,9 @@ func PlanPush(ctx context.Context, push Push) ([]Plan, error) {
 	}
 	defer unix.Close(source)
 	tree, err := scanPath(ctx, source, p)
+	if missing(err) {
+		err = fmt.Errorf("%w: %w", errNothing, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("rootfs: %s: %w", push.From.Dir, err)
 	}
@@ -51,6 +60,7 @@ func PlanPush(ctx context.Context, push Push) ([]Plan, error) {
 	var problems []error
 	for i, root := range push.To {
 		if plans[i], err = planPush(ctx, source, golden, tree, root); err != nil {
+			plans[i].Changes = nil
 			problems = append(problems, fmt.Errorf("rootfs: %s: %w", root.Dir, err))
 		}
 		plans[i].source = push.From.Dir
@@ -119,7 +129,7 @@ func (n *node) scanBelow(ctx context.Context, base int, p string) error {
 		return err
 	}
 	defer unix.Close(dir)
-	below, err := scan(ctx, dir, false)
+	below, err := scan(ctx, dir, false, nil)
 	if err == nil {
 		n.st, n.children = below.st, below.children
 	}
@@ -200,6 +210,8 @@ func (d *pushDiff) entry(n *node, p string) error {
 			d.conflict(p, ErrConflict.Error())
 			return nil
 		}
+		state := stampOf(have)
+		c.inode, c.stamp = have.Ino, &state
 	}
 	d.plan.Changes = append(d.plan.Changes, c)
 	return nil
@@ -304,15 +316,19 @@ func (s *side) pushed() (map[string]stamp, error) {
 	if missing(err) {
 		return nil, nil
 	}
-	var pushed map[string]stamp
+	var list []record
 	if err == nil {
-		err = json.Unmarshal(data, &pushed)
+		err = json.Unmarshal(data, &list)
+	}
+	pushed := map[string]stamp{}
+	for _, r := range list {
+		pushed[string(r.Path)] = r.Stamp
 	}
 	return pushed, err
 }
 
 // remember adds to the record of what Push has put into the root.
-func (s *side) remember(added map[string]stamp) error {
+func (s *side) remember(added []record) error {
 	if len(added) == 0 {
 		return nil
 	}
@@ -320,10 +336,14 @@ func (s *side) remember(added map[string]stamp) error {
 	if err != nil || pushed == nil {
 		pushed = map[string]stamp{} // unreadable: everything is a conflict again, at worst
 	}
-	for p, stamp := range added {
-		pushed[p] = stamp
+	for _, r := range added {
+		pushed[string(r.Path)] = r.Stamp
 	}
-	data, err := json.Marshal(pushed)
+	list := make([]record, 0, len(pushed))
+	for _, p := range slices.Sorted(maps.Keys(pushed)) {
+		list = append(list, record{name(p), pushed[p]})
+	}
+	data, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
@@ -331,15 +351,15 @@ func (s *side) remember(added map[string]stamp) error {
 }
 
 // pushed returns what a plan of Push puts into its root.
-func (w *work) pushed() map[string]stamp {
+func (w *work) pushed() []record {
 	if !w.plan.push {
 		return nil
 	}
-	added := map[string]stamp{}
+	var added []record
 	for _, c := range w.plan.Changes {
 		c.node.walk(c.Path, func(p string, n *node) {
 			if !n.isDir() {
-				added[p] = stampOf(n.st)
+				added = append(added, record{name(p), stampOf(n.st)})
 			}
 		})
 	}
@@ -351,8 +371,8 @@ const watchEvery = 2 * time.Second
 
 // Watch pushes, until ctx ends, what is new or changed and has been the same at
 // two looks, every apart (0: two seconds): what a Pi is still writing waits.
-// report is called after each look that changed a root, met a new conflict, or
-// failed; Watch goes on after an error. The path may be missing at first.
+// report is called after each look that changed a root, or met a conflict or an
+// error that the look before had not; Watch goes on after an error. The path may be missing at first.
 func Watch(ctx context.Context, push Push, every time.Duration, report func([]Plan, error)) error {
 	if every <= 0 {
 		every = watchEvery
@@ -365,7 +385,7 @@ func Watch(ctx context.Context, push Push, every time.Duration, report func([]Pl
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if news := fmt.Sprint(conflicts(plans), err); err != nil || news != w.said || changes(plans) {
+		if news := fmt.Sprint(conflicts(plans), err); news != w.said || changes(plans) {
 			w.said = news
 			if changes(plans) || err != nil || len(conflicts(plans)) > 0 {
 				report(plans, err)
@@ -389,7 +409,7 @@ type watch struct {
 // look plans and applies what is settled.
 func (w *watch) look(ctx context.Context) ([]Plan, error) {
 	plans, err := PlanPush(ctx, w.push)
-	if missing(err) {
+	if errors.Is(err, errNothing) {
 		w.seen = nil
 		return nil, nil
 	}

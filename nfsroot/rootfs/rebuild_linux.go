@@ -65,7 +65,7 @@ func (s *side) swapIn(from, retire string) error {
 	if err := s.writeJournal(j); err != nil {
 		return err
 	}
-	return s.replay(j)
+	return s.swap(j)
 }
 
 // Rollback puts the former root of the last Rebuild back, and moves the one
@@ -78,7 +78,7 @@ func Rollback(ctx context.Context, dir string, m Machine) error {
 	}
 	defer s.close()
 	if err := m.around(ctx, s.restore); err != nil {
-		return fmt.Errorf("rootfs: %s: %w", dir, err)
+		return errors.Join(fmt.Errorf("rootfs: %s: %w", dir, err), s.recover())
 	}
 	return nil
 }
@@ -101,7 +101,8 @@ func (s *side) restore() error {
 }
 
 // Recover finishes what a run that was cut short has left, as every other
-// function here does first.
+// function here does first. A swap of roots that had not happened is given up:
+// the Pi may be up by now.
 func Recover(ctx context.Context, dir string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -190,11 +191,8 @@ func (s *side) look(status *Status) error {
 			status.Interrupted = true
 		}
 	}
-	switch err := s.takeLock(); {
-	case errors.Is(err, ErrLocked):
-		status.Locked, status.Interrupted = true, false
-	case err != nil:
-		return err
+	if status.Locked, err = s.locked(); status.Locked {
+		status.Interrupted = false
 	}
-	return nil
+	return err
 }

@@ -24,7 +24,8 @@ var (
 	ErrRunning = errors.New("the Pi is up, and a swap would make its whole root stale")
 	// ErrNoOld means that no former root is kept.
 	ErrNoOld = errors.New("no former root is kept")
-	// ErrConflict means that Push would lose what another Pi wrote.
+	// ErrConflict means that Apply has left a path alone since a Pi has written
+	// there after the plan was made.
 	ErrConflict = errors.New("changed on both sides")
 )
 

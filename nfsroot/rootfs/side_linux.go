@@ -3,6 +3,7 @@ package rootfs
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,6 +35,14 @@ type side struct {
 	dev    uint64
 }
 
+// asRoot adds to what only root may do that it needs root.
+func asRoot(err error) error {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return fmt.Errorf("%w (this needs root)", err)
+	}
+	return err
+}
+
 // openSide locks a root, and finishes what an earlier run has left. The root
 // itself need not exist.
 func openSide(path string) (*side, error) {
@@ -44,7 +53,7 @@ func openSide(path string) (*side, error) {
 	}
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("rootfs: %s: %w", path, err)
+		return nil, fmt.Errorf("rootfs: %s: %w", path, asRoot(err))
 	}
 	return s, nil
 }
@@ -98,14 +107,29 @@ func (s *side) checkDevice() error {
 }
 
 func (s *side) takeLock() (err error) {
-	if s.lock, err = openBeneath(s.dir, lockName, unix.O_RDWR|unix.O_CREAT, 0o600); err != nil {
+	if s.lock, err = openBeneath(s.dir, lockName, unix.O_RDWR|unix.O_CREAT|unix.O_NONBLOCK, 0o600); err != nil {
 		return err
 	}
-	err = unix.Flock(s.lock, unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	err = unix.FcntlFlock(uintptr(s.lock), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return ErrLocked
 	}
 	return err
+}
+
+// locked reports whether a run has the lock, without taking it.
+func (s *side) locked() (bool, error) {
+	fd, err := openBeneath(s.dir, lockName, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	err = unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock)
+	return lock.Type != unix.F_UNLCK, err
 }
 
 func (s *side) close() {
@@ -159,12 +183,45 @@ func mkdir(dir int, p string) error {
 
 // remove removes a tree in the side directory, if it is there.
 func (s *side) remove(p string) error {
-	top, err := os.OpenRoot(procPath(s.dir, ""))
+	dir, name, err := openParent(s.dir, p)
+	if missing(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	defer top.Close()
-	return top.RemoveAll(p)
+	defer unix.Close(dir)
+	if err := removeTree(dir, name); err != nil {
+		return fmt.Errorf("remove %s: %w", p, err)
+	}
+	return nil
+}
+
+// removeTree removes an entry of an open directory with all below it, but
+// nothing that is mounted there.
+func removeTree(dir int, name string) error {
+	err := unix.Unlinkat(dir, name, 0)
+	if err == nil || missing(err) {
+		return nil
+	}
+	if !errors.Is(err, unix.EISDIR) {
+		return fmt.Errorf("%q: %w", name, err)
+	}
+	fd, err := openHere(dir, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	list, err := names(fd, make([]byte, 4096))
+	for _, below := range list {
+		if sub := removeTree(fd, below); sub != nil {
+			err = errors.Join(err, fmt.Errorf("%q: %w", name, sub))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
 }
 
 // numbered returns the numbers of the directories in trash or old, and the
@@ -177,7 +234,7 @@ func (s *side) numbered(p string) (numbers []int, next int, err error) {
 	defer unix.Close(dir)
 	list, err := names(dir, make([]byte, 4096))
 	for _, name := range list {
-		if n, err := strconv.Atoi(name); err == nil && n >= 0 {
+		if n, err := strconv.Atoi(name); err == nil && isNumber(name) {
 			numbers = append(numbers, n)
 			next = max(next, n+1)
 		}
@@ -186,7 +243,7 @@ func (s *side) numbered(p string) (numbers []int, next int, err error) {
 }
 
 // rename renames within the side directory.
-func (s *side) rename(from, to string) error { return unix.Renameat(s.dir, from, s.dir, to) }
+func (s *side) rename(from, to string) error { return rename(s.dir, from, s.dir, to, 0) }
 
 // sync writes all of the root's filesystem to its disk.
 func (s *side) sync() error {

@@ -10,7 +10,8 @@ import (
 
 // PlanSync compares roots with what the golden tree and their identities make
 // of them: what is to be made new, replaced, changed in its metadata and
-// deleted. It changes nothing.
+// deleted. It changes nothing. A root that cannot be read has an empty plan and
+// its part in the error, and does not keep the others' plans from being applied.
 //
 // What the Pi has for itself is left out ([DefaultKeep], Root.Keep), and so are
 // the edits that only a new root gets, its machine id and SSH host keys.
@@ -20,7 +21,7 @@ func PlanSync(ctx context.Context, golden string, roots []Root) ([]Plan, error) 
 		return nil, err
 	}
 	defer unix.Close(source)
-	tree, err := scan(ctx, source, true)
+	tree, err := scan(ctx, source, true, nil)
 	if err != nil {
 		return nil, fmt.Errorf("rootfs: source %s: %w", golden, err)
 	}
@@ -30,7 +31,7 @@ func PlanSync(ctx context.Context, golden string, roots []Root) ([]Plan, error) 
 		plans[i] = Plan{Root: root, source: golden, tree: tree}
 		plans[i].Changes, err = compare(ctx, source, tree, root)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("rootfs: %s: %w", root.Dir, err))
+			problems = append(problems, fmt.Errorf("rootfs: %s: %w", root.Dir, asRoot(err)))
 		}
 	}
 	return plans, errors.Join(problems...)
@@ -46,7 +47,7 @@ func compare(ctx context.Context, source int, golden *node, root Root) ([]Change
 		return nil, err
 	}
 	defer unix.Close(dir)
-	have, err := scan(ctx, dir, true)
+	have, err := scan(ctx, dir, true, &live{root.keeps()})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func Personalise(ctx context.Context, dir string, id Identity) ([]Edit, error) {
 		return nil, err
 	}
 	defer unix.Close(base)
-	have, err := scan(ctx, base, true)
+	have, err := scan(ctx, base, true, nil)
 	if err != nil {
 		return nil, fmt.Errorf("rootfs: %s: %w", dir, err)
 	}

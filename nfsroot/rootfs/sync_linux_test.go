@@ -164,6 +164,7 @@ func TestSyncIsCancelled(t *testing.T) {
 	require.ErrorIs(t, Apply(ctx, plans, func(Progress) { cancel() }), context.Canceled)
 	for _, root := range roots {
 		require.Equal(t, want, fingerprint(t, root.Dir))
+		require.NoDirExists(t, filepath.Join(sideOf(root), stageName))
 	}
 }
 

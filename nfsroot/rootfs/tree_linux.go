@@ -29,6 +29,9 @@ type node struct {
 	data       []byte
 	// mixed says that some of what a directory holds is made.
 	mixed bool
+	// mounted says that something is mounted here, which is taken for empty;
+	// mounts that it is so here or somewhere below.
+	mounted, mounts bool
 }
 
 func (n *node) kind() uint32  { return uint32(n.st.Mode) & unix.S_IFMT }
@@ -85,16 +88,22 @@ func parallel() int { return 2 * runtime.GOMAXPROCS(0) }
 // scanner reads a tree, directories in parallel.
 type scanner struct {
 	ctx    context.Context
-	base   int
 	dev    uint64
 	xattrs bool
+	live   *live // nil: nothing may change
 	group  *errgroup.Group
 	bufs   *sync.Pool
 }
 
+// live is how the root of a Pi that runs is read.
+type live struct {
+	keeps map[string]bool // not descended into
+}
+
 // scan reads the tree below an open directory, whose mode and times are the
-// top's. Other filesystems that are mounted in it are taken for empty.
-func scan(ctx context.Context, base int, withXattrs bool) (*node, error) {
+// top's. What is mounted in it is taken for empty. In a live tree, what goes
+// away during the scan was never there.
+func scan(ctx context.Context, base int, withXattrs bool, live *live) (*node, error) {
 	top := &node{}
 	if err := unix.Fstat(base, &top.st); err != nil {
 		return nil, err
@@ -104,7 +113,7 @@ func scan(ctx context.Context, base int, withXattrs bool) (*node, error) {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel())
-	s := &scanner{ctx: ctx, base: base, dev: uint64(top.st.Dev), xattrs: withXattrs, group: group,
+	s := &scanner{ctx: ctx, dev: uint64(top.st.Dev), xattrs: withXattrs, live: live, group: group,
 		bufs: &sync.Pool{New: func() any { return new([32 << 10]byte) }}}
 	if withXattrs {
 		var err error
@@ -112,7 +121,11 @@ func scan(ctx context.Context, base int, withXattrs bool) (*node, error) {
 			return nil, err
 		}
 	}
-	err := s.dir(top, "")
+	fd, err := openDir(base, "")
+	if err != nil {
+		return nil, err
+	}
+	err = s.dir(top, fd, "")
 	if other := group.Wait(); err == nil {
 		err = other
 	}
@@ -120,24 +133,35 @@ func scan(ctx context.Context, base int, withXattrs bool) (*node, error) {
 		return nil, err
 	}
 	markLinks(top)
+	markMounts(top)
 	return top, nil
 }
 
-func (s *scanner) dir(n *node, p string) error {
+// dir reads an open directory with all below it, and closes it. Each is opened
+// from the one above, so that no path is too long.
+func (s *scanner) dir(n *node, dir int, p string) error {
+	defer unix.Close(dir)
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.read(n, p); err != nil {
+	if err := s.read(n, dir, p); err != nil {
 		return err
 	}
 	for i := range n.children {
 		child := &n.children[i]
-		if !child.isDir() || uint64(child.st.Dev) != s.dev {
+		sub := join(p, child.name)
+		if !child.isDir() || child.mounted || s.live != nil && s.live.keeps[sub] {
 			continue
 		}
-		sub := join(p, child.name)
-		if !s.group.TryGo(func() error { return s.dir(child, sub) }) {
-			if err := s.dir(child, sub); err != nil {
+		fd, err := openDir(dir, child.name)
+		if missing(err) && s.live != nil {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%q: %w", sub, changedMeanwhile(err))
+		}
+		if !s.group.TryGo(func() error { return s.dir(child, fd, sub) }) {
+			if err := s.dir(child, fd, sub); err != nil {
 				return err
 			}
 		}
@@ -146,25 +170,28 @@ func (s *scanner) dir(n *node, p string) error {
 }
 
 // read fills in the entries of one directory.
-func (s *scanner) read(n *node, p string) error {
-	dir, err := openDir(s.base, p)
-	if err != nil {
-		return fmt.Errorf("%q: %w", p, changedMeanwhile(err))
-	}
-	defer unix.Close(dir)
+func (s *scanner) read(n *node, dir int, p string) error {
 	buf := s.bufs.Get().(*[32 << 10]byte)
 	defer s.bufs.Put(buf)
 	list, err := names(dir, buf[:])
+	if missing(err) && s.live != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%q: read directory: %w", p, err)
 	}
 	slices.Sort(list)
-	n.children = make([]node, len(list))
-	for i, name := range list {
-		n.children[i].name = name
-		if err := s.entry(dir, &n.children[i], buf[:]); err != nil {
+	n.children = make([]node, 0, len(list))
+	for _, name := range list {
+		child := node{name: name}
+		err := s.entry(dir, &child, buf[:])
+		if missing(err) && s.live != nil {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("%q: %w", join(p, name), changedMeanwhile(err))
 		}
+		n.children = append(n.children, child)
 	}
 	return nil
 }
@@ -173,6 +200,11 @@ func (s *scanner) entry(dir int, n *node, buf []byte) error {
 	if err := unix.Fstatat(dir, n.name, &n.st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
 	}
+	mounted, err := isMount(dir, n.name)
+	if err != nil {
+		return err
+	}
+	n.mounted = mounted || uint64(n.st.Dev) != s.dev
 	if n.kind() == unix.S_IFLNK {
 		size, err := unix.Readlinkat(dir, n.name, buf)
 		if err != nil {
@@ -183,9 +215,16 @@ func (s *scanner) entry(dir int, n *node, buf []byte) error {
 	if !s.xattrs {
 		return nil
 	}
-	var err error
 	n.xattrs, err = xattrsOf(procPath(dir, n.name), buf)
 	return err
+}
+
+// isMount reports whether something is mounted on an entry, of whatever
+// filesystem.
+func isMount(dir int, name string) (bool, error) {
+	var st unix.Statx_t
+	err := unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, 0, &st)
+	return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, err
 }
 
 // changedMeanwhile explains why what a directory listed is gone.
@@ -209,6 +248,17 @@ func markLinks(top *node) {
 			firsts[n.st.Ino] = p
 		}
 	})
+}
+
+// markMounts tells all directories above what is mounted.
+func markMounts(n *node) bool {
+	n.mounts = n.mounted
+	for i := range n.children {
+		if markMounts(&n.children[i]) {
+			n.mounts = true
+		}
+	}
+	return n.mounts
 }
 
 // unchanged returns an error that names the first path where two scans of one

@@ -200,7 +200,7 @@ func TestFindAndWalk(t *testing.T) {
 	base, err := openSource(golden)
 	require.NoError(t, err)
 	defer unix.Close(base)
-	tree, err := scan(context.Background(), base, true)
+	tree, err := scan(context.Background(), base, true, nil)
 	require.NoError(t, err)
 	var paths []string
 	tree.walk("", func(p string, n *node) {

@@ -30,9 +30,13 @@ func xattrsOf(path string, buf []byte) ([]xattr, error) {
 		return nil, fmt.Errorf("list extended attributes: %w", err)
 	}
 	var list []xattr
+	value := make([]byte, 512) // of most
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
-		value := make([]byte, 1<<16) // XATTR_SIZE_MAX
 		n, err := unix.Lgetxattr(path, name, value)
+		if errors.Is(err, unix.ERANGE) {
+			value = make([]byte, 1<<16) // XATTR_SIZE_MAX
+			n, err = unix.Lgetxattr(path, name, value)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read extended attribute %q: %w", name, err)
 		}

@@ -15,6 +15,7 @@ type Config struct {
 	Pool       netip.Prefix `yaml:"pool"`
 	FirstVLAN  uint16       `yaml:"first_vlan"`
 	Export     string       `yaml:"export"`
+	Keep       []string     `yaml:"keep"` // what is each Pi's own, relative to its root, besides rootfs.DefaultKeep
 	Server     Server       `yaml:"server"`
 	Device     string       `yaml:"device"`
 	Cmdline    Cmdline      `yaml:"cmdline"`

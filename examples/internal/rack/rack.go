@@ -103,6 +103,11 @@ func (p *parser) defaults() {
 		p.doc.Problem("export", "want an absolute path without //, /. or / at its end, not %q", c.Export)
 		c.Export = ""
 	}
+	for i, kept := range c.Keep {
+		if !filepath.IsLocal(kept) || kept == "." {
+			p.doc.Problem(fmt.Sprintf("keep[%d]", i), "want a path relative to a root, as srv/www, not %q", kept)
+		}
+	}
 	p.interfaces()
 	p.lines()
 }

@@ -47,7 +47,7 @@ func (r *Rack) Roots(destdir, golden string, pis []Pi) ([]rootfs.Root, error) {
 		if err != nil {
 			return nil, err
 		}
-		roots[i] = rootfs.Root{Dir: dir, Identity: rootfs.Identity{Hostname: pi.Name, Files: tree.own(pi, places)}}
+		roots[i] = rootfs.Root{Dir: dir, Keep: r.Config.Keep, Identity: rootfs.Identity{Hostname: pi.Name, Files: tree.own(pi, places)}}
 	}
 	return roots, nil
 }
@@ -120,15 +120,18 @@ const (
 
 // Machine returns the hooks with which a root is swapped: the Pi answers on its
 // private network, power switches it unless that is nil, and the NFS server of
-// this machine forgets the former root.
-func (r *Rack) Machine(pi Pi, power Power, force bool) rootfs.Machine {
+// this machine forgets the former root. With a destdir, the root is not one that
+// this machine serves.
+func (r *Rack) Machine(pi Pi, power Power, destdir string, force bool) rootfs.Machine {
 	m := rootfs.Machine{
 		Reachable: func(ctx context.Context) (bool, error) { return answers(ctx, pi.Link.Client.String(), sshPort) },
-		Reexport: func(ctx context.Context) error {
+		Force:     force,
+	}
+	if destdir == "" {
+		m.Reexport = func(ctx context.Context) error {
 			return run(ctx, []Command{{Args: []string{"exportfs", "-f"}}}, func(string) {})
-		},
-		Serving: func(ctx context.Context) error { return serving(ctx, pi.Link.Server.String()) },
-		Force:   force,
+		}
+		m.Serving = func(ctx context.Context) error { return serving(ctx, pi.Link.Server.String()) }
 	}
 	if power != nil {
 		m.PowerOff = func(ctx context.Context) error { return power.Off(ctx, pi) }

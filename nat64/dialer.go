@@ -49,12 +49,16 @@ type Dialer struct {
 // Networks other than tcp and udp, with 4 or 6 or nothing behind them, and
 // addresses without a host are left to net.Dialer. For tcp4 and udp4 the host
 // is IPv4, though packets may go through a NAT64; tcp6 and udp6 use IPv6 only.
+// With a Guard, all that cannot be judged by an address is refused.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if d.Guard == nil && network == "tcp" && isIPv6Literal(address) {
 		return d.base().DialContext(ctx, network, address)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" || !isInternet(network) {
+		if d.Guard != nil {
+			return nil, fmt.Errorf("nat64: guard: %s %q is not a host and port over TCP or UDP", network, address)
+		}
 		return d.base().DialContext(ctx, network, address)
 	}
 	if timeout := d.base().Timeout; timeout > 0 { // it is for all attempts together
@@ -87,11 +91,41 @@ func isInternet(network string) bool {
 	return slices.Contains([]string{"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"}, network)
 }
 
+// base returns what makes the connections. It asks the guard once more, about
+// the address that the kernel is given.
 func (d *Dialer) base() *net.Dialer {
-	if d.Dialer != nil {
-		return d.Dialer
+	base := d.Dialer
+	if base == nil {
+		base = new(net.Dialer)
 	}
-	return new(net.Dialer)
+	if d.Guard == nil {
+		return base
+	}
+	guarded := *base
+	guarded.ControlContext = func(ctx context.Context, network, address string, conn syscall.RawConn) error {
+		if err := d.Guard.control(network, address, d.prefixes()); err != nil {
+			return err
+		}
+		switch { // as net.Dialer chooses
+		case base.ControlContext != nil:
+			return base.ControlContext(ctx, network, address, conn)
+		case base.Control != nil:
+			return base.Control(network, address, conn)
+		}
+		return nil
+	}
+	return &guarded
+}
+
+// prefixes returns those that are known, without asking for them.
+func (d *Dialer) prefixes() (all []Prefix) {
+	if d.Table != nil {
+		return d.Table.Prefixes()
+	}
+	for _, f := range d.discoverer().last() {
+		all = append(all, f.Prefix)
+	}
+	return all
 }
 
 func (d *Dialer) discoverer() *Discoverer {

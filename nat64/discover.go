@@ -344,6 +344,13 @@ func (d *Discoverer) Prefixes(ctx context.Context) ([]Found, error) {
 	return a.found, a.err
 }
 
+// last returns what was found last.
+func (d *Discoverer) last() []Found {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cached.found
+}
+
 // remembered returns what is known if that is fresh. Otherwise others is closed
 // when somebody else has discovered, or nil: then it is the caller's turn.
 func (d *Discoverer) remembered() (a answer, fresh bool, others <-chan struct{}) {

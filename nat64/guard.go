@@ -67,11 +67,15 @@ func (g *Guard) Check(addr netip.Addr) error { return g.check(addr, nil) }
 // [Guard.Check] forbids, after the name was resolved, so that no second answer
 // of a name server can differ from the one that was checked.
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
+	return g.control(network, address, nil)
+}
+
+func (g *Guard) control(network, address string, more []Prefix) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("nat64: guard: %s %q is not an address and port", network, address)
 	}
-	return g.Check(ap.Addr())
+	return g.check(ap.Addr(), more)
 }
 
 func (g *Guard) check(addr netip.Addr, more []Prefix) error {

@@ -1,9 +1,11 @@
 package nat64
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -105,6 +107,40 @@ func TestGuardControl(t *testing.T) {
 	_, err := d.Dial("tcp", "127.0.0.1:1")
 	var forbidden *ForbiddenError
 	require.True(t, errors.As(err, &forbidden), "%v", err)
+}
+
+// What net.Dialer takes for this machine, or for no address at all, does not
+// get past a guard, and the caller's own hooks are still asked.
+func TestGuardedDialer(t *testing.T) {
+	l, err := net.Listen("tcp", "[::]:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	d := &Dialer{Table: TableOf(WellKnown()), Guard: new(Guard)}
+	for _, test := range [][2]string{
+		{"tcp", ":" + port}, {"tcp4", ":" + port}, {"tcp6", ":" + port}, {"udp", ":" + port}, {"tcp", "[]:" + port}, {"tcp", "127.0.0.1"},
+		{"ip4:icmp", "127.0.0.1"}, {"ip:1", "::1"}, {"unix", "/run/systemd/notify"}, {"unixgram", "a:1"}, {"", ":" + port},
+	} {
+		_, err := d.DialContext(t.Context(), test[0], test[1])
+		require.ErrorContains(t, err, "nat64: guard: ", test)
+	}
+	d.Table = TableOf(MustParsePrefix("fd00:64::/96")) // not public itself
+	require.NoError(t, d.base().ControlContext(t.Context(), "tcp6", "[fd00:64::808:808]:80", nil))
+	require.Error(t, d.base().ControlContext(t.Context(), "tcp6", "[fd00:64::a9fe:a9fe]:80", nil))
+	refusal := errors.New("the caller's")
+	for _, own := range []*net.Dialer{
+		{Control: func(string, string, syscall.RawConn) error { return refusal }},
+		{ControlContext: func(context.Context, string, string, syscall.RawConn) error { return refusal }},
+	} {
+		d := &Dialer{Dialer: own, Guard: new(Guard)}
+		_, err := d.base().DialContext(t.Context(), "tcp", l.Addr().String())
+		var forbidden *ForbiddenError
+		require.ErrorAs(t, err, &forbidden)
+		d.Guard.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		_, err = d.base().DialContext(t.Context(), "tcp4", "127.0.0.1:"+port)
+		require.ErrorIs(t, err, refusal)
+	}
 }
 
 func FuzzGuard(f *testing.F) {

@@ -142,6 +142,22 @@ type carriers struct {
 	err      error // why there are none
 }
 
+// errLearning stands for prefixes that are still asked for.
+var errLearning = errors.New("the network was not heard yet")
+
+// learn returns where the carriers come from, at once if they are known.
+func (d *Dialer) learn(ctx context.Context) <-chan carriers {
+	learning := make(chan carriers, 1)
+	if d.Table == nil {
+		if _, fresh, _ := d.discoverer().remembered(); !fresh {
+			go func() { learning <- d.carriers(ctx) }()
+			return learning
+		}
+	}
+	learning <- d.carriers(ctx)
+	return learning
+}
+
 func (d *Dialer) carriers(ctx context.Context) (c carriers) {
 	if d.Table != nil {
 		return carriers{tables: []*Table{d.Table}, prefixes: d.Table.Prefixes()}
@@ -181,8 +197,7 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 	if isLiteral && d.Guard == nil && isReachable(network, v6, v4) {
 		return []target{{addr: slices.Concat(v6, v4)[0]}}, nil, nil
 	}
-	learning := make(chan carriers, 1)
-	go func() { learning <- d.carriers(ctx) }() // while the names are looked up
+	learning := d.learn(ctx) // while the names are looked up
 	names := &lookup{v6: v6, v4: v4}
 	if !isLiteral {
 		names = d.lookUp(ctx, host)
@@ -190,7 +205,7 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 			return nil, nil, err
 		}
 	}
-	var known carriers
+	known := carriers{err: errLearning}
 	choose := func() ([]target, error) {
 		if isLiteral {
 			return d.choose(network, host, known, v6, v4)
@@ -201,7 +216,7 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 	learned := true
 	select {
 	case known = <-learning:
-	case <-d.soon(choose):
+	case <-d.soon(network, names, len(learning) > 0, choose):
 		learned = false
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
@@ -229,14 +244,16 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 	return first, later, nil
 }
 
-// soon tells when not to wait for the prefixes any longer: never if there is
-// nothing to try without them, or a guard needs them.
-func (d *Dialer) soon(choose func() ([]target, error)) <-chan time.Time {
-	if d.Guard != nil {
+// soon tells when not to wait for the prefixes any longer: never if they are
+// known or there is nothing to try without them, and at once if they can change
+// little, because IPv4 needs none and no guard must know whether IPv6 leads there.
+func (d *Dialer) soon(network string, names *lookup, known bool, choose func() ([]target, error)) <-chan time.Time {
+	if _, err := choose(); known || err != nil {
 		return nil
 	}
-	if _, err := choose(); err != nil {
-		return nil
+	noGuard := d.Guard == nil || len(names.v6) == 0
+	if noGuard && !strings.HasSuffix(network, "6") && hasRoute(netip.AddrFrom4(ipv4Only170)) {
+		return time.After(0)
 	}
 	return time.After(resolutionDelay)
 }

@@ -22,6 +22,8 @@ const (
 	lastRetry    = 5 * time.Minute
 	// recheck is after what time a network without a prefix is asked again.
 	recheck = time.Minute
+	// flightTime is what a discovery for all callers of Prefixes may take.
+	flightTime = 30 * time.Second
 )
 
 // A Source is where a prefix is known from.
@@ -67,7 +69,7 @@ type Discoverer struct {
 
 	mu     sync.Mutex
 	cached answer
-	asking chan struct{} // closed when who discovers for all is done; nil when nobody does
+	flight chan struct{} // closed when the discovery for all callers is done; nil when there is none
 }
 
 // An answer is what was found when, or why nothing was.
@@ -75,6 +77,7 @@ type answer struct {
 	found []Found
 	err   error
 	at    time.Time
+	renew time.Time // when to ask again, while this is still good
 	until time.Time
 }
 
@@ -296,9 +299,9 @@ func (w *watcher) refresh(ctx context.Context) error {
 }
 
 // remember keeps what Prefixes returns.
-func (d *Discoverer) remember(found []Found, err error) answer {
+func (d *Discoverer) remember(found []Found, err error) {
 	now := time.Now()
-	a := answer{found: found, err: err, at: now, until: now.Add(recheck)}
+	a := answer{found: found, err: err, at: now, renew: now.Add(recheck), until: now.Add(2 * recheck)}
 	if len(found) > 0 {
 		a.err, a.until = nil, found[0].Expires
 		for _, f := range found {
@@ -306,42 +309,64 @@ func (d *Discoverer) remember(found []Found, err error) answer {
 				a.until = f.Expires
 			}
 		}
+		a.renew = a.until.Add(-min(refreshEarly, a.until.Sub(now)/4))
 	} else if err == nil {
 		a.err = ErrNoPrefix
 	} else if !errors.Is(err, ErrNoPrefix) {
-		a.until = now.Add(firstRetry)
+		a.renew, a.until = now.Add(firstRetry), now.Add(firstRetry)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(found) == 0 && !errors.Is(a.err, ErrNoPrefix) && now.Before(d.cached.until) {
+		d.cached.renew = a.renew // what is known is still good
+		return
+	}
 	d.cached = a
-	return a
 }
 
-// Prefixes is Discover with a memory: until the first prefix expires, or for a
-// while when there is none, it returns what it knows. A [Discoverer.Watch] that
-// is running keeps that up to date.
+// Prefixes is Discover with a memory: until the first prefix expires, or for
+// two minutes when there is none, it returns what it knows, and asks again in
+// the background before that ends. One discovery serves all callers, and goes
+// on for the next one when a caller's ctx ends. A [Discoverer.Watch] that is
+// running keeps the memory up to date; without it, a Router Advertisement that
+// comes between two discoveries is missed.
 func (d *Discoverer) Prefixes(ctx context.Context) ([]Found, error) {
 	for {
-		a, fresh, others := d.remembered()
+		a, fresh, flight := d.remembered()
 		if fresh {
 			return a.found, a.err
 		}
-		if others == nil {
-			break
-		}
 		select {
-		case <-others:
+		case <-flight:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, context.Cause(ctx) // this says nothing about the network
 		}
 	}
-	defer d.doneAsking()
-	found, err := d.Discover(ctx)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx) // this says nothing about the network
+}
+
+// remembered returns what is known if that is fresh, and a discovery, if one
+// is needed, that is closed when it is done.
+func (d *Discoverer) remembered() (a answer, fresh bool, flight <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if d.flight == nil && !now.Before(d.cached.renew) {
+		d.flight = make(chan struct{})
+		go d.fly(d.flight)
 	}
-	a := d.remember(found, err)
-	return a.found, a.err
+	return d.cached, now.Before(d.cached.until), d.flight
+}
+
+// fly discovers for all callers of Prefixes.
+func (d *Discoverer) fly(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), flightTime)
+	defer cancel()
+	found, err := d.Discover(ctx)
+	d.remember(found, err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flight = nil
+	close(done)
 }
 
 // last returns what was found last.
@@ -349,28 +374,6 @@ func (d *Discoverer) last() []Found {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.cached.found
-}
-
-// remembered returns what is known if that is fresh. Otherwise others is closed
-// when somebody else has discovered, or nil: then it is the caller's turn.
-func (d *Discoverer) remembered() (a answer, fresh bool, others <-chan struct{}) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if time.Now().Before(d.cached.until) {
-		return d.cached, true, nil
-	}
-	if d.asking == nil {
-		d.asking = make(chan struct{})
-		return answer{}, false, nil
-	}
-	return answer{}, false, d.asking
-}
-
-func (d *Discoverer) doneAsking() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	close(d.asking)
-	d.asking = nil
 }
 
 // forget makes the next Prefixes discover anew, unless what is known is newer
@@ -381,7 +384,7 @@ func (d *Discoverer) forget(since time.Time) (forgotten bool) {
 	if d.cached.at.After(since) {
 		return false
 	}
-	d.cached.until = time.Time{}
+	d.cached.renew, d.cached.until = time.Time{}, time.Time{}
 	return true
 }
 

@@ -102,6 +102,34 @@ func TestGuardEmbedded(t *testing.T) {
 	require.ErrorContains(t, g.Check(addr("64:ff9b::a9fe:a9fe")), "64:ff9b::a9fe:a9fe leads to 169.254.169.254 (RFC 6052)")
 }
 
+// The loopback address carries no IPv4 address, and can be allowed.
+func TestGuardAllowsLoopback(t *testing.T) {
+	g := &Guard{Allow: []netip.Prefix{netip.MustParsePrefix("::1/128")}}
+	require.NoError(t, g.Check(addr("::1")))
+	require.Empty(t, g.Embedded(addr("::")))
+	for _, text := range []string{"::", "::2", "127.0.0.1", "::ffff:0.0.0.1"} {
+		require.Error(t, g.Check(addr(text)), text)
+	}
+}
+
+func TestGuardMappedRanges(t *testing.T) {
+	g := &Guard{
+		Deny:  []netip.Prefix{netip.MustParsePrefix("::ffff:203.1.1.0/120"), netip.MustParsePrefix("::ffff:8.8.8.8/128")},
+		Allow: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")},
+	}
+	for _, text := range []string{"203.1.1.9", "::ffff:203.1.1.9", "64:ff9b::203.1.1.9", "8.8.8.8", "11.0.0.1", "192.168.0.1"} {
+		err := g.Check(addr(text))
+		if text == "11.0.0.1" {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.Error(t, err, text)
+	}
+	for _, text := range []string{"10.1.1.1", "::ffff:10.1.1.1", "203.1.2.1"} {
+		require.NoError(t, g.Check(addr(text)), text)
+	}
+}
+
 func TestGuardControl(t *testing.T) {
 	d := net.Dialer{Control: new(Guard).Control}
 	_, err := d.Dial("tcp", "127.0.0.1:1")

@@ -36,7 +36,8 @@ type Dialer struct {
 	Dialer *net.Dialer
 	// Table says which prefix carries which IPv4 address. Nil: the prefixes that are discovered carry all.
 	Table *Table
-	// Discoverer discovers them. Nil: the Dialer has one of its own.
+	// Discoverer discovers them. Nil: the Dialer has one of its own. Unless its Watch runs, Router
+	// Advertisements are heard only while prefixes are asked for.
 	Discoverer *Discoverer
 	// Guard refuses addresses that are not public, with the known prefixes in addition to its own. If
 	// these cannot be learned, IPv6 addresses are refused too: one could be in a prefix. Nil: all are dialed.

@@ -15,6 +15,8 @@ import (
 
 const (
 	defaultWait = 2 * time.Second
+	// routerWait is how much longer a router may take than the DNS: it is preferred (RFC 9872).
+	routerWait = 100 * time.Millisecond
 	// refreshEarly is how long before its TTL ends a prefix is asked for again (RFC 7050, section 3).
 	refreshEarly = 10 * time.Second
 	minRefresh   = time.Second
@@ -60,6 +62,7 @@ type Discoverer struct {
 	// Servers are the network's resolvers, with ports. Nil: those of /etc/resolv.conf.
 	Servers []string
 	// Wait is how long Discover listens for a Router Advertisement when the DNS knows no prefix. 0: 2 s.
+	// When it knows one, Discover listens for 100 ms, or for Wait if that is less.
 	Wait time.Duration
 	// Logger tells what fails while another way still works. Nil: silent.
 	Logger *slog.Logger
@@ -113,11 +116,18 @@ func (d *Discoverer) Discover(ctx context.Context) ([]Found, error) {
 			}
 		case a := <-asked:
 			known.dns, failed = a.found, a.err
+			if len(known.routers) > 0 {
+				return known.list(time.Now()), nil
+			}
+			wait := cmp.Or(d.Wait, defaultWait)
+			if len(known.dns) > 0 {
+				wait = min(wait, routerWait)
+			}
+			timeout = time.After(wait)
+		case <-timeout:
 			if found := known.list(time.Now()); len(found) > 0 {
 				return found, nil
 			}
-			timeout = time.After(cmp.Or(d.Wait, defaultWait))
-		case <-timeout:
 			return nil, cmp.Or(failed, ErrNoPrefix)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

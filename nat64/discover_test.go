@@ -218,6 +218,43 @@ func TestDiscoverPrefersRouters(t *testing.T) {
 	})
 }
 
+// A router that speaks just after the DNS is heard; nobody waits long for one.
+func TestDiscoverWaitsForRouters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		router := MustParsePrefix("2001:db8:1::/96")
+		var late atomic.Int64
+		d := &Discoverer{
+			listen: func(ctx context.Context, events chan<- advertised) error {
+				select {
+				case <-time.After(time.Duration(late.Load())):
+				case <-ctx.Done():
+					return nil
+				}
+				select {
+				case events <- advertised{router, time.Minute, "fe80::1%eth0"}:
+				case <-ctx.Done():
+				}
+				<-ctx.Done()
+				return nil
+			},
+			query: func(context.Context) ([]Found, error) {
+				return []Found{{WellKnown(), DNS64Answer, time.Now().Add(time.Minute), true, "dns"}}, nil
+			},
+		}
+		late.Store(int64(50 * time.Millisecond))
+		found, err := d.Discover(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, router, found[0].Prefix)
+		require.Len(t, found, 2)
+		late.Store(int64(time.Minute))
+		started := time.Now()
+		found, err = d.Discover(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, WellKnown(), found[0].Prefix)
+		require.Equal(t, routerWait, time.Since(started))
+	})
+}
+
 // Many ask, one discovers, and who gives up does not wait.
 func TestPrefixesTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -357,6 +357,58 @@ func TestIdle(t *testing.T) {
 	require.EqualValues(t, 1, f.Stats().Idle)
 }
 
+// HTTP clients are idle in the middle of a request, of an answer that they do
+// not take, and of another protocol, too.
+func TestIdleHTTP(t *testing.T) {
+	done := make(chan struct{}, 3)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { done <- struct{}{} }()
+		switch r.URL.Path {
+		case "/upgrade":
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			echo(conn)
+		case "/endless":
+			for chunk := make([]byte, 1<<16); ; {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+			}
+		default:
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	})}
+	l, err := net.Listen("tcp6", "[::1]:0")
+	require.NoError(t, err)
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	config := configOf(siteAt("www.example.org", addrPort(l.Addr()).Port()))
+	config.Limits.Idle = 200 * time.Millisecond
+	f := run(t, config)
+	for i, request := range []string{
+		"POST / HTTP/1.1\r\nHost: www.example.org\r\nContent-Length: 9\r\n\r\nx",
+		"GET /endless HTTP/1.1\r\nHost: www.example.org\r\n\r\n",
+		"GET /upgrade HTTP/1.1\r\nHost: www.example.org\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", f.http)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, request)
+		require.NoError(t, err)
+		select {
+		case <-done:
+		case <-time.After(patience):
+			t.Fatalf("still served: %s", request)
+		}
+		require.EqualValues(t, i+1, f.Stats().Idle)
+	}
+	require.Eventually(t, func() bool { return f.Stats().Active == 0 }, patience, time.Millisecond)
+}
+
 // A backend that is the frontend itself: without detection, each client would
 // become an endless number of them.
 func TestLoop(t *testing.T) {

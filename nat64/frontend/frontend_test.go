@@ -175,7 +175,7 @@ func TestTLSByName(t *testing.T) {
 
 func TestHTTPByHost(t *testing.T) {
 	seen := make(chan *http.Request, 10)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{DisableGeneralOptionsHandler: true, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen <- r
 		w.Header().Set("Backend", r.Host)
 	})}
@@ -199,8 +199,36 @@ func TestHTTPByHost(t *testing.T) {
 	require.Equal(t, "127.0.0.1", r.Header.Get("X-Forwarded-For"), "not what the client claims")
 	require.Equal(t, "WWW.Example.org:80", r.Host)
 	require.Equal(t, "/path?q=1", r.RequestURI)
+	for _, line := range []string{"GET /a;b?a;b=%zz&c=1", "OPTIONS *"} {
+		conn, err := net.Dial("tcp", f.http)
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: www.example.org\r\nX-Real-IP: 203.0.113.66\r\nConnection: close\r\n\r\n", line)
+		require.NoError(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		require.Equal(t, 200, response.StatusCode)
+		require.Equal(t, "www.example.org", response.Header.Get("Backend"), line)
+		conn.Close()
+		r := <-seen
+		require.Equal(t, line, r.Method+" "+r.RequestURI, "as it came")
+		require.Empty(t, r.Header.Values("X-Real-IP"))
+	}
+	require.Equal(t, 405, connect(t, f.http), "not a forward proxy")
+	require.Empty(t, seen)
 	require.Equal(t, 421, get(f.http, "www.example.net").StatusCode)
 	require.Equal(t, 421, get(f.http, "[::1]:80").StatusCode)
+}
+
+func connect(t *testing.T, addr string) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "CONNECT www.example.org:80 HTTP/1.1\r\nHost: www.example.org:80\r\n\r\n")
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	return response.StatusCode
 }
 
 func TestProxyV2(t *testing.T) {

@@ -19,7 +19,8 @@ type Config struct {
 	Allow []netip.Prefix
 	// Sites are what is served. A name is in one of them only.
 	Sites []Site
-	// SourcePrefix carries the clients' addresses of sites with [SourceAddress].
+	// SourcePrefix carries the clients' addresses of sites with [SourceAddress]. It is not the
+	// Well-Known Prefix, which carries global addresses only.
 	SourcePrefix nat64.Prefix
 	// Limits bound what clients can take.
 	Limits Limits
@@ -175,8 +176,11 @@ func (c *Config) validateSite(s *Site, path string, add func(path, format string
 	switch s.Proxy {
 	case NoProxy, ProxyV2:
 	case SourceAddress:
-		if !c.SourcePrefix.IsValid() {
+		switch {
+		case !c.SourcePrefix.IsValid():
 			add(path+".proxy", "source wants a source_prefix")
+		case c.SourcePrefix.IsWellKnown():
+			add("source_prefix", "%v carries no private addresses, which clients may have: use a prefix of your own", c.SourcePrefix)
 		}
 	default:
 		add(path+".proxy", "%q is not none, v2 or source", s.Proxy)

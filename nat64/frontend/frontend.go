@@ -33,7 +33,7 @@ type Frontend struct {
 
 	routes    atomic.Pointer[routes]
 	counters  counters
-	outgoing  sync.Map // our ends of the connections to backends, by netip.AddrPort
+	outgoing  sync.Map // our ends of the connections to backends, by ends
 	pipes     pipes
 	buffers   sync.Pool // *[]byte, for ClientHellos
 	copies    copies
@@ -278,9 +278,10 @@ func (f *Frontend) log(level slog.Level, message string, args ...any) {
 	}
 }
 
-// isOwn reports whether the address is our end of a connection to a backend.
-func (f *Frontend) isOwn(remote netip.AddrPort) bool {
-	_, own := f.outgoing.Load(remote)
+// isOwn reports whether the client is this frontend, at the other end of a
+// connection to a backend.
+func (f *Frontend) isOwn(c client) bool {
+	_, own := f.outgoing.Load(ends{local: c.remote, remote: c.local})
 	return own
 }
 

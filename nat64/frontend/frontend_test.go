@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berryrack/berryrack/nat64"
 	"github.com/pires/go-proxyproto"
 	"github.com/stretchr/testify/require"
 )
@@ -462,6 +463,34 @@ func TestLoop(t *testing.T) {
 	require.EqualValues(t, 3, f.Stats().Loops)
 }
 
+// Only a connection with both its ends is ours: with embedded source addresses
+// our end alone may be a client's.
+func TestOwnConnections(t *testing.T) {
+	f, err := New(configOf(siteAt("www.example.org", 1)))
+	require.NoError(t, err)
+	source, backend, other := netip.MustParseAddrPort("[2001:db8::1]:4000"), netip.MustParseAddrPort("[2001:db8::2]:443"), netip.MustParseAddrPort("[2001:db8::3]:443")
+	f.outgoing.Store(ends{source, backend}, nil)
+	require.True(t, f.isOwn(client{remote: source, local: backend}))
+	require.False(t, f.isOwn(client{remote: source, local: other}))
+}
+
+// What this machine lacks is not a backend's fault.
+func TestBackendIsNotBlamed(t *testing.T) {
+	f, err := New(configOf(siteAt("www.example.org", 1)))
+	require.NoError(t, err)
+	r := f.routes.Load()
+	r.all[0].Proxy = SourceAddress // with no prefix
+	_, err = f.dial(t.Context(), r.all[0], kindHTTP, client{remote: netip.MustParseAddrPort("192.0.2.1:4000")})
+	require.ErrorIs(t, err, nat64.ErrNoPrefix)
+	require.False(t, r.all[0].backends[0].avoided(time.Now()))
+	_, err = f.dial(t.Context(), r.all[0], kindHTTP, client{})
+	require.Error(t, err, "nobody listens")
+	require.True(t, r.all[0].backends[0].avoided(time.Now()))
+	for ours, errno := range map[bool]syscall.Errno{true: syscall.EMFILE, false: syscall.ECONNREFUSED} {
+		require.Equal(t, ours, isOurs(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}))
+	}
+}
+
 func TestDrain(t *testing.T) {
 	f := run(t, configOf(siteAt("www.example.org", backendOf(t, echo))))
 	conn := dialTLS(t, f.tls, "www.example.org")
@@ -520,6 +549,9 @@ func TestUpdate(t *testing.T) {
 	require.True(t, errors.As(err, &one))
 	require.Equal(t, "pis", read(dialTLS(t, f.tls, "www.example.org")), "bad input changes nothing")
 	require.ErrorContains(t, new(Frontend).Update(Config{}), "allow_backends: is empty")
+	wellKnown := configOf(siteAt("www.example.org", 1))
+	wellKnown.Sites[0].Proxy, wellKnown.SourcePrefix = SourceAddress, nat64.WellKnown()
+	require.ErrorContains(t, wellKnown.Validate(), "frontend: source_prefix: 64:ff9b::/96 carries no private addresses")
 }
 
 // descriptors counts the process's open files.

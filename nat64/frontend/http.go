@@ -71,7 +71,11 @@ func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		remote = netip.AddrPortFrom(remote.Addr().Unmap().WithZone(""), remote.Port())
 	}
-	if err == nil && f.isOwn(remote) || f.passedBefore(r) {
+	c := client{remote: remote}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		c.local = addrPort(local)
+	}
+	if f.isOwn(c) || f.passedBefore(r) {
 		f.counters.loops.Add(1)
 		http.Error(w, "The request came back to where it has been.", http.StatusLoopDetected)
 		return
@@ -91,10 +95,6 @@ func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.counters.requests.Add(1)
-	c := client{remote: remote}
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		c.local = addrPort(local)
-	}
 	s.http.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
 }
 

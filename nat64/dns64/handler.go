@@ -40,7 +40,8 @@ type Handler struct {
 	// Upstream is asked for everything. It must be set.
 	Upstream Upstream
 	// Table says which prefix carries which IPv4 addresses, and which none does.
-	// Nil: nothing is synthesized.
+	// Nil: nothing is synthesized. Private addresses, and those of loopback and link-local networks,
+	// are carried as all others unless the table excludes them or its prefix is the Well-Known one.
 	Table *nat64.Table
 	// Clients have tables of their own: the first entry that holds the client decides.
 	Clients []Client
@@ -157,10 +158,12 @@ func (h *Handler) resolve(client netip.Addr, query *dns.Msg) *dns.Msg {
 	switch q := e.question; {
 	case q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
 		return failure(query, dns.RcodeRefused)
-	case q.Qclass != dns.ClassINET || e.table == nil || e.do && query.CheckingDisabled:
+	case q.Qclass != dns.ClassINET || e.table == nil:
 		return e.forward()
-	case isIPv4Only(q.Name):
+	case isIPv4Only(q.Name) && q.Qtype != dns.TypeDS: // the parent's, which is signed
 		return e.ipv4Only()
+	case e.do && query.CheckingDisabled:
+		return e.forward()
 	case q.Qtype == dns.TypeAAAA && !h.optsOut(q.Name):
 		return e.aaaa()
 	case q.Qtype == dns.TypePTR:

@@ -120,10 +120,7 @@ func (h *Handler) excludes(rr dns.RR) bool {
 	if h.Exclude == nil {
 		return addr.Is4In6()
 	}
-	return slices.ContainsFunc(h.Exclude, func(p netip.Prefix) bool {
-		// Contains is false for any mapped address in an IPv6 prefix.
-		return p.Contains(addr) || addr.Is4In6() && p.Bits() <= 96 && p == netip.PrefixFrom(addr, p.Bits()).Masked()
-	})
+	return slices.ContainsFunc(h.Exclude, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func covers(rr dns.RR, rrtype uint16) bool {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/berryrack/berryrack/nat64/internal/route"
 )
 
 const (
@@ -253,7 +255,7 @@ func (d *Dialer) soon(network string, names *lookup, known bool, choose func() (
 		return nil
 	}
 	noGuard := d.Guard == nil || len(names.v6) == 0
-	if noGuard && !strings.HasSuffix(network, "6") && hasRoute(netip.AddrFrom4(ipv4Only170)) {
+	if noGuard && !strings.HasSuffix(network, "6") && route.Exists(netip.AddrFrom4(ipv4Only170)) {
 		return time.After(0)
 	}
 	return time.After(resolutionDelay)
@@ -270,7 +272,7 @@ func literal(host string) (v6, v4 []netip.Addr, ok bool) {
 
 // isReachable reports whether a literal needs no translator.
 func isReachable(network string, v6, v4 []netip.Addr) bool {
-	return len(v4) == 0 || !strings.HasSuffix(network, "6") && hasRoute(v4[0])
+	return len(v4) == 0 || !strings.HasSuffix(network, "6") && route.Exists(v4[0])
 }
 
 // choose makes targets of the addresses: those of each family in turn, IPv6
@@ -284,7 +286,7 @@ func (d *Dialer) choose(network, host string, known carriers, v6, v4 []netip.Add
 	}
 	var missing error
 	for _, addr := range v4 {
-		if !strings.HasSuffix(network, "6") && (hasRoute(addr) || neverSynthesized(addr)) {
+		if !strings.HasSuffix(network, "6") && (route.Exists(addr) || neverSynthesized(addr)) {
 			four = append(four, target{addr: addr})
 			continue
 		}
@@ -377,17 +379,6 @@ func interleave(six, four []target) (all []target) {
 		}
 	}
 	return all
-}
-
-// hasRoute reports whether this machine knows a way to the address: an
-// unconnected datagram socket is connected, and nothing is sent.
-func hasRoute(addr netip.Addr) bool {
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 9)))
-	if err != nil {
-		return !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EHOSTUNREACH) && !errors.Is(err, syscall.EADDRNOTAVAIL)
-	}
-	conn.Close()
-	return true
 }
 
 // A lookup is a question for the addresses of a name, of both families at

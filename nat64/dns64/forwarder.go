@@ -1,6 +1,7 @@
 package dns64
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func (f *Forwarder) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, err
 }
 
 func (f *Forwarder) exchange(ctx context.Context, server string, query *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, orDefault(f.Attempt, defaultAttempt))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(f.Attempt, defaultAttempt))
 	defer cancel()
 	answer, err := f.overUDP(ctx, server, query)
 	if err == nil && answer.Truncated {

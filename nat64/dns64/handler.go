@@ -1,6 +1,7 @@
 package dns64
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -71,15 +72,8 @@ type Handler struct {
 }
 
 func (h *Handler) setUp() {
-	h.slots = make(chan struct{}, orDefault(h.Concurrency, defaultConcurrency))
-	h.limiter.rate = float64(orDefault(h.Rate, defaultRate))
-}
-
-func orDefault[T int | time.Duration](value, otherwise T) T {
-	if value == 0 {
-		return otherwise
-	}
-	return value
+	h.slots = make(chan struct{}, cmp.Or(h.Concurrency, defaultConcurrency))
+	h.limiter.rate = float64(cmp.Or(h.Rate, defaultRate))
 }
 
 // ServeDNS answers one query.
@@ -209,7 +203,7 @@ func (h *Handler) finish(answer, query *dns.Msg, udp bool) {
 	}
 }
 
-func (h *Handler) udpSize() int { return min(orDefault(h.UDPSize, defaultUDPSize), dns.MaxMsgSize) }
+func (h *Handler) udpSize() int { return min(cmp.Or(h.UDPSize, defaultUDPSize), dns.MaxMsgSize) }
 
 func failure(query *dns.Msg, rcode int) *dns.Msg {
 	return new(dns.Msg).SetRcode(query, rcode)

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -89,21 +90,14 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	l.Connections = or(l.Connections, 16384)
-	l.PerClient = or(l.PerClient, 1024)
-	l.Hello = or(l.Hello, 5*time.Second)
-	l.HelloSize = or(l.HelloSize, 16384)
-	l.Connect = or(l.Connect, 3*time.Second)
-	l.Idle = or(l.Idle, 30*time.Minute)
-	l.Drain = or(l.Drain, 30*time.Second)
+	l.Connections = cmp.Or(l.Connections, 16384)
+	l.PerClient = cmp.Or(l.PerClient, 1024)
+	l.Hello = cmp.Or(l.Hello, 5*time.Second)
+	l.HelloSize = cmp.Or(l.HelloSize, 16384)
+	l.Connect = cmp.Or(l.Connect, 3*time.Second)
+	l.Idle = cmp.Or(l.Idle, 30*time.Minute)
+	l.Drain = cmp.Or(l.Drain, 30*time.Second)
 	return l
-}
-
-func or[T int | uint16 | time.Duration](value, otherwise T) T {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }
 
 // A ConfigError is one thing that is wrong with a [Config].

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berryrack/berryrack/nat64"
@@ -36,7 +37,7 @@ type Client struct {
 }
 
 // A Handler answers DNS queries with synthesis (RFC 6147). Its fields must not
-// change once it is in use.
+// change once it is in use; [Handler.UseTable] is for prefixes that do.
 type Handler struct {
 	// Upstream is asked for everything. It must be set.
 	Upstream Upstream
@@ -66,6 +67,7 @@ type Handler struct {
 	Logger *slog.Logger
 
 	once     sync.Once
+	replaced atomic.Pointer[nat64.Table] // Table, once UseTable was called
 	slots    chan struct{}
 	limiter  limiter
 	counters counters
@@ -166,13 +168,17 @@ func (h *Handler) resolve(client netip.Addr, query *dns.Msg) *dns.Msg {
 	return e.forward()
 }
 
+// UseTable replaces Table for the queries that come from now on: the network's
+// prefix may change. Nil is back to Table. It is safe at any time.
+func (h *Handler) UseTable(table *nat64.Table) { h.replaced.Store(table) }
+
 func (h *Handler) tableFor(client netip.Addr) *nat64.Table {
 	for _, c := range h.Clients {
 		if slices.ContainsFunc(c.Networks, func(p netip.Prefix) bool { return p.Contains(client) }) {
 			return c.Table
 		}
 	}
-	return h.Table
+	return cmp.Or(h.replaced.Load(), h.Table)
 }
 
 func (h *Handler) optsOut(name string) bool {

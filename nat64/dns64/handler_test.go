@@ -213,6 +213,9 @@ func TestTables(t *testing.T) {
 		{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, // IPv4 clients need none
 	}
 	h.Allow = []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix("0.0.0.0/0")}
+	first := h.Table
+	h.Table = nil
+	h.UseTable(first)
 	h.OptOut = []string{"legacy.example"}
 	require.Equal(t, []string{
 		"four.example. 60 IN AAAA 2001:db8:64::c000:201", "four.example. 60 IN AAAA 2001:db8:10:0:a:102:300:0",

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/berryrack/berryrack/nat64/internal/route"
 )
 
 const (
@@ -36,7 +38,8 @@ type Dialer struct {
 	Dialer *net.Dialer
 	// Table says which prefix carries which IPv4 address. Nil: the prefixes that are discovered carry all.
 	Table *Table
-	// Discoverer discovers them. Nil: the Dialer has one of its own.
+	// Discoverer discovers them. Nil: the Dialer has one of its own. Unless its Watch runs, Router
+	// Advertisements are heard only while prefixes are asked for.
 	Discoverer *Discoverer
 	// Guard refuses addresses that are not public, with the known prefixes in addition to its own. If
 	// these cannot be learned, IPv6 addresses are refused too: one could be in a prefix. Nil: all are dialed.
@@ -49,12 +52,16 @@ type Dialer struct {
 // Networks other than tcp and udp, with 4 or 6 or nothing behind them, and
 // addresses without a host are left to net.Dialer. For tcp4 and udp4 the host
 // is IPv4, though packets may go through a NAT64; tcp6 and udp6 use IPv6 only.
+// With a Guard, all that cannot be judged by an address is refused.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if d.Guard == nil && network == "tcp" && isIPv6Literal(address) {
 		return d.base().DialContext(ctx, network, address)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" || !isInternet(network) {
+		if d.Guard != nil {
+			return nil, fmt.Errorf("nat64: guard: %s %q is not a host and port over TCP or UDP", network, address)
+		}
 		return d.base().DialContext(ctx, network, address)
 	}
 	if timeout := d.base().Timeout; timeout > 0 { // it is for all attempts together
@@ -87,11 +94,41 @@ func isInternet(network string) bool {
 	return slices.Contains([]string{"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"}, network)
 }
 
+// base returns what makes the connections. It asks the guard once more, about
+// the address that the kernel is given.
 func (d *Dialer) base() *net.Dialer {
-	if d.Dialer != nil {
-		return d.Dialer
+	base := d.Dialer
+	if base == nil {
+		base = new(net.Dialer)
 	}
-	return new(net.Dialer)
+	if d.Guard == nil {
+		return base
+	}
+	guarded := *base
+	guarded.ControlContext = func(ctx context.Context, network, address string, conn syscall.RawConn) error {
+		if err := d.Guard.control(network, address, d.prefixes()); err != nil {
+			return err
+		}
+		switch { // as net.Dialer chooses
+		case base.ControlContext != nil:
+			return base.ControlContext(ctx, network, address, conn)
+		case base.Control != nil:
+			return base.Control(network, address, conn)
+		}
+		return nil
+	}
+	return &guarded
+}
+
+// prefixes returns those that are known, without asking for them.
+func (d *Dialer) prefixes() (all []Prefix) {
+	if d.Table != nil {
+		return d.Table.Prefixes()
+	}
+	for _, f := range d.discoverer().last() {
+		all = append(all, f.Prefix)
+	}
+	return all
 }
 
 func (d *Dialer) discoverer() *Discoverer {
@@ -106,6 +143,22 @@ type carriers struct {
 	tables   []*Table // in the order of preference
 	prefixes []Prefix
 	err      error // why there are none
+}
+
+// errLearning stands for prefixes that are still asked for.
+var errLearning = errors.New("the network was not heard yet")
+
+// learn returns where the carriers come from, at once if they are known.
+func (d *Dialer) learn(ctx context.Context) <-chan carriers {
+	learning := make(chan carriers, 1)
+	if d.Table == nil {
+		if _, fresh, _ := d.discoverer().remembered(); !fresh {
+			go func() { learning <- d.carriers(ctx) }()
+			return learning
+		}
+	}
+	learning <- d.carriers(ctx)
+	return learning
 }
 
 func (d *Dialer) carriers(ctx context.Context) (c carriers) {
@@ -147,8 +200,7 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 	if isLiteral && d.Guard == nil && isReachable(network, v6, v4) {
 		return []target{{addr: slices.Concat(v6, v4)[0]}}, nil, nil
 	}
-	learning := make(chan carriers, 1)
-	go func() { learning <- d.carriers(ctx) }() // while the names are looked up
+	learning := d.learn(ctx) // while the names are looked up
 	names := &lookup{v6: v6, v4: v4}
 	if !isLiteral {
 		names = d.lookUp(ctx, host)
@@ -156,7 +208,7 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 			return nil, nil, err
 		}
 	}
-	var known carriers
+	known := carriers{err: errLearning}
 	choose := func() ([]target, error) {
 		if isLiteral {
 			return d.choose(network, host, known, v6, v4)
@@ -167,7 +219,7 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 	learned := true
 	select {
 	case known = <-learning:
-	case <-d.soon(choose):
+	case <-d.soon(network, names, len(learning) > 0, choose):
 		learned = false
 	case <-ctx.Done():
 		return nil, nil, context.Cause(ctx)
@@ -195,14 +247,16 @@ func (d *Dialer) targets(ctx context.Context, network, host string) (first []tar
 	return first, later, nil
 }
 
-// soon tells when not to wait for the prefixes any longer: never if there is
-// nothing to try without them, or a guard needs them.
-func (d *Dialer) soon(choose func() ([]target, error)) <-chan time.Time {
-	if d.Guard != nil {
+// soon tells when not to wait for the prefixes any longer: never if they are
+// known or there is nothing to try without them, and at once if they can change
+// little, because IPv4 needs none and no guard must know whether IPv6 leads there.
+func (d *Dialer) soon(network string, names *lookup, known bool, choose func() ([]target, error)) <-chan time.Time {
+	if _, err := choose(); known || err != nil {
 		return nil
 	}
-	if _, err := choose(); err != nil {
-		return nil
+	noGuard := d.Guard == nil || len(names.v6) == 0
+	if noGuard && !strings.HasSuffix(network, "6") && route.Exists(netip.AddrFrom4(ipv4Only170)) {
+		return time.After(0)
 	}
 	return time.After(resolutionDelay)
 }
@@ -218,7 +272,7 @@ func literal(host string) (v6, v4 []netip.Addr, ok bool) {
 
 // isReachable reports whether a literal needs no translator.
 func isReachable(network string, v6, v4 []netip.Addr) bool {
-	return len(v4) == 0 || !strings.HasSuffix(network, "6") && hasRoute(v4[0])
+	return len(v4) == 0 || !strings.HasSuffix(network, "6") && route.Exists(v4[0])
 }
 
 // choose makes targets of the addresses: those of each family in turn, IPv6
@@ -232,7 +286,7 @@ func (d *Dialer) choose(network, host string, known carriers, v6, v4 []netip.Add
 	}
 	var missing error
 	for _, addr := range v4 {
-		if !strings.HasSuffix(network, "6") && (hasRoute(addr) || neverSynthesized(addr)) {
+		if !strings.HasSuffix(network, "6") && (route.Exists(addr) || neverSynthesized(addr)) {
 			four = append(four, target{addr: addr})
 			continue
 		}
@@ -325,17 +379,6 @@ func interleave(six, four []target) (all []target) {
 		}
 	}
 	return all
-}
-
-// hasRoute reports whether this machine knows a way to the address: an
-// unconnected datagram socket is connected, and nothing is sent.
-func hasRoute(addr netip.Addr) bool {
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 9)))
-	if err != nil {
-		return !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EHOSTUNREACH) && !errors.Is(err, syscall.EADDRNOTAVAIL)
-	}
-	conn.Close()
-	return true
 }
 
 // A lookup is a question for the addresses of a name, of both families at

@@ -15,6 +15,8 @@ import (
 
 const (
 	defaultWait = 2 * time.Second
+	// routerWait is how much longer a router may take than the DNS: it is preferred (RFC 9872).
+	routerWait = 100 * time.Millisecond
 	// refreshEarly is how long before its TTL ends a prefix is asked for again (RFC 7050, section 3).
 	refreshEarly = 10 * time.Second
 	minRefresh   = time.Second
@@ -22,6 +24,8 @@ const (
 	lastRetry    = 5 * time.Minute
 	// recheck is after what time a network without a prefix is asked again.
 	recheck = time.Minute
+	// flightTime is what a discovery for all callers of Prefixes may take.
+	flightTime = 30 * time.Second
 )
 
 // A Source is where a prefix is known from.
@@ -58,6 +62,7 @@ type Discoverer struct {
 	// Servers are the network's resolvers, with ports. Nil: those of /etc/resolv.conf.
 	Servers []string
 	// Wait is how long Discover listens for a Router Advertisement when the DNS knows no prefix. 0: 2 s.
+	// When it knows one, Discover listens for 100 ms, or for Wait if that is less.
 	Wait time.Duration
 	// Logger tells what fails while another way still works. Nil: silent.
 	Logger *slog.Logger
@@ -67,7 +72,7 @@ type Discoverer struct {
 
 	mu     sync.Mutex
 	cached answer
-	asking chan struct{} // closed when who discovers for all is done; nil when nobody does
+	flight chan struct{} // closed when the discovery for all callers is done; nil when there is none
 }
 
 // An answer is what was found when, or why nothing was.
@@ -75,6 +80,7 @@ type answer struct {
 	found []Found
 	err   error
 	at    time.Time
+	renew time.Time // when to ask again, while this is still good
 	until time.Time
 }
 
@@ -110,11 +116,18 @@ func (d *Discoverer) Discover(ctx context.Context) ([]Found, error) {
 			}
 		case a := <-asked:
 			known.dns, failed = a.found, a.err
+			if len(known.routers) > 0 {
+				return known.list(time.Now()), nil
+			}
+			wait := cmp.Or(d.Wait, defaultWait)
+			if len(known.dns) > 0 {
+				wait = min(wait, routerWait)
+			}
+			timeout = time.After(wait)
+		case <-timeout:
 			if found := known.list(time.Now()); len(found) > 0 {
 				return found, nil
 			}
-			timeout = time.After(cmp.Or(d.Wait, defaultWait))
-		case <-timeout:
 			return nil, cmp.Or(failed, ErrNoPrefix)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
@@ -296,9 +309,9 @@ func (w *watcher) refresh(ctx context.Context) error {
 }
 
 // remember keeps what Prefixes returns.
-func (d *Discoverer) remember(found []Found, err error) answer {
+func (d *Discoverer) remember(found []Found, err error) {
 	now := time.Now()
-	a := answer{found: found, err: err, at: now, until: now.Add(recheck)}
+	a := answer{found: found, err: err, at: now, renew: now.Add(recheck), until: now.Add(2 * recheck)}
 	if len(found) > 0 {
 		a.err, a.until = nil, found[0].Expires
 		for _, f := range found {
@@ -306,64 +319,71 @@ func (d *Discoverer) remember(found []Found, err error) answer {
 				a.until = f.Expires
 			}
 		}
+		a.renew = a.until.Add(-min(refreshEarly, a.until.Sub(now)/4))
 	} else if err == nil {
 		a.err = ErrNoPrefix
 	} else if !errors.Is(err, ErrNoPrefix) {
-		a.until = now.Add(firstRetry)
+		a.renew, a.until = now.Add(firstRetry), now.Add(firstRetry)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(found) == 0 && !errors.Is(a.err, ErrNoPrefix) && now.Before(d.cached.until) {
+		d.cached.renew = a.renew // what is known is still good
+		return
+	}
 	d.cached = a
-	return a
 }
 
-// Prefixes is Discover with a memory: until the first prefix expires, or for a
-// while when there is none, it returns what it knows. A [Discoverer.Watch] that
-// is running keeps that up to date.
+// Prefixes is Discover with a memory: until the first prefix expires, or for
+// two minutes when there is none, it returns what it knows, and asks again in
+// the background before that ends. One discovery serves all callers, and goes
+// on for the next one when a caller's ctx ends. A [Discoverer.Watch] that is
+// running keeps the memory up to date; without it, a Router Advertisement that
+// comes between two discoveries is missed.
 func (d *Discoverer) Prefixes(ctx context.Context) ([]Found, error) {
 	for {
-		a, fresh, others := d.remembered()
+		a, fresh, flight := d.remembered()
 		if fresh {
 			return a.found, a.err
 		}
-		if others == nil {
-			break
-		}
 		select {
-		case <-others:
+		case <-flight:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, context.Cause(ctx) // this says nothing about the network
 		}
 	}
-	defer d.doneAsking()
+}
+
+// remembered returns what is known if that is fresh, and a discovery, if one
+// is needed, that is closed when it is done.
+func (d *Discoverer) remembered() (a answer, fresh bool, flight <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if d.flight == nil && !now.Before(d.cached.renew) {
+		d.flight = make(chan struct{})
+		go d.fly(d.flight)
+	}
+	return d.cached, now.Before(d.cached.until), d.flight
+}
+
+// fly discovers for all callers of Prefixes.
+func (d *Discoverer) fly(done chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.Background(), flightTime)
+	defer cancel()
 	found, err := d.Discover(ctx)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx) // this says nothing about the network
-	}
-	a := d.remember(found, err)
-	return a.found, a.err
-}
-
-// remembered returns what is known if that is fresh. Otherwise others is closed
-// when somebody else has discovered, or nil: then it is the caller's turn.
-func (d *Discoverer) remembered() (a answer, fresh bool, others <-chan struct{}) {
+	d.remember(found, err)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Now().Before(d.cached.until) {
-		return d.cached, true, nil
-	}
-	if d.asking == nil {
-		d.asking = make(chan struct{})
-		return answer{}, false, nil
-	}
-	return answer{}, false, d.asking
+	d.flight = nil
+	close(done)
 }
 
-func (d *Discoverer) doneAsking() {
+// last returns what was found last.
+func (d *Discoverer) last() []Found {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	close(d.asking)
-	d.asking = nil
+	return d.cached.found
 }
 
 // forget makes the next Prefixes discover anew, unless what is known is newer
@@ -374,7 +394,7 @@ func (d *Discoverer) forget(since time.Time) (forgotten bool) {
 	if d.cached.at.After(since) {
 		return false
 	}
-	d.cached.until = time.Time{}
+	d.cached.renew, d.cached.until = time.Time{}, time.Time{}
 	return true
 }
 

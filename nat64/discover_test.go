@@ -218,6 +218,43 @@ func TestDiscoverPrefersRouters(t *testing.T) {
 	})
 }
 
+// A router that speaks just after the DNS is heard; nobody waits long for one.
+func TestDiscoverWaitsForRouters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		router := MustParsePrefix("2001:db8:1::/96")
+		var late atomic.Int64
+		d := &Discoverer{
+			listen: func(ctx context.Context, events chan<- advertised) error {
+				select {
+				case <-time.After(time.Duration(late.Load())):
+				case <-ctx.Done():
+					return nil
+				}
+				select {
+				case events <- advertised{router, time.Minute, "fe80::1%eth0"}:
+				case <-ctx.Done():
+				}
+				<-ctx.Done()
+				return nil
+			},
+			query: func(context.Context) ([]Found, error) {
+				return []Found{{WellKnown(), DNS64Answer, time.Now().Add(time.Minute), true, "dns"}}, nil
+			},
+		}
+		late.Store(int64(50 * time.Millisecond))
+		found, err := d.Discover(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, router, found[0].Prefix)
+		require.Len(t, found, 2)
+		late.Store(int64(time.Minute))
+		started := time.Now()
+		found, err = d.Discover(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, WellKnown(), found[0].Prefix)
+		require.Equal(t, routerWait, time.Since(started))
+	})
+}
+
 // Many ask, one discovers, and who gives up does not wait.
 func TestPrefixesTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +283,90 @@ func TestPrefixesTogether(t *testing.T) {
 		_, err = d.Prefixes(t.Context())
 		require.NoError(t, err)
 		require.EqualValues(t, 2, queries.Load(), "it had expired")
+		time.Sleep(55 * time.Second)
+		started := time.Now()
+		_, err = d.Prefixes(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, time.Since(started), "it is still good, and asked for again")
+		time.Sleep(2 * time.Second)
+		require.EqualValues(t, 3, queries.Load())
 	})
+}
+
+// Who gives up leaves the discovery to who comes next.
+func TestPrefixesOutliveTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &Discoverer{listen: nobody, query: func(ctx context.Context) ([]Found, error) { return nil, ErrNoPrefix }}
+		for range 4 { // with Wait at 2 s
+			ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+			_, err := d.Prefixes(ctx)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				require.ErrorIs(t, err, ErrNoPrefix)
+				return
+			}
+		}
+		t.Fatal("nobody ever learns that there is no prefix")
+	})
+}
+
+// silent is a network that does not say whether it has a NAT64, for a while.
+func silent() *Discoverer {
+	return &Discoverer{listen: nobody, query: func(ctx context.Context) ([]Found, error) {
+		select {
+		case <-time.After(20 * time.Second):
+		case <-ctx.Done():
+		}
+		return nil, ErrNoPrefix
+	}}
+}
+
+// Nothing that IPv4 reaches waits for prefixes, and a guard judges it without them.
+func TestDialerDoesNotWait(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for name, d := range map[string]*Dialer{
+		"guard":   {Dialer: &net.Dialer{Timeout: time.Second}, Discoverer: silent(), Guard: &Guard{Allow: loopback}},
+		"timeout": {Dialer: &net.Dialer{Timeout: time.Second}, Discoverer: silent()},
+	} {
+		for _, host := range []string{"127.0.0.1", "localhost"} {
+			_, port, err := net.SplitHostPort(l.Addr().String())
+			require.NoError(t, err)
+			conn, err := d.DialContext(t.Context(), "tcp4", net.JoinHostPort(host, port))
+			require.NoError(t, err, "%s %s", name, host)
+			conn.Close()
+		}
+		six := &lookup{v6: addrs("2606:4700::1")}
+		choose := func() ([]target, error) { return []target{{addr: addr("192.0.2.1")}}, nil }
+		require.Nil(t, d.soon("tcp", six, true, choose), "known")
+		require.Nil(t, d.soon("tcp", six, false, func() ([]target, error) { return nil, ErrNoPrefix }), "nothing without them")
+		require.NotNil(t, d.soon("tcp", six, false, choose))
+	}
+}
+
+// A dial that succeeds does not end the discovery that it began.
+func TestDialerLearns(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	answer := make(chan struct{})
+	d := &Dialer{Dialer: &net.Dialer{Timeout: time.Minute}, Guard: &Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
+	d.Discoverer = &Discoverer{listen: nobody, Wait: time.Millisecond, query: func(ctx context.Context) ([]Found, error) {
+		select {
+		case <-answer:
+			return []Found{{WellKnown(), DNS64Answer, time.Now().Add(time.Minute), true, "dns"}}, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+	conn, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
+	require.NoError(t, err)
+	conn.Close()
+	close(answer)
+	require.Eventually(t, func() bool { _, fresh, _ := d.Discoverer.remembered(); return fresh }, 10*time.Second, time.Millisecond)
+	require.Equal(t, []Prefix{WellKnown()}, d.prefixes())
 }
 
 func TestWatch(t *testing.T) {

@@ -40,9 +40,12 @@ type Embedded struct {
 type Guard struct {
 	// Prefixes are the NAT64 prefixes that hosts of this network can reach.
 	Prefixes []Prefix
-	// Allow are ranges that may be reached though they are not public.
+	// Allow are ranges that may be reached though they are not public. An address that carries an IPv4
+	// address passes only if that one may be reached, too: in 64:ff9b:1::/48 and outside Prefixes, all
+	// that its layouts can mean. IPv4-mapped ranges are IPv4 ranges.
 	Allow []netip.Prefix
-	// Deny are ranges that must not be reached though they are public. It wins over Allow.
+	// Deny are ranges that must not be reached though they are public. It wins over Allow. IPv4-mapped
+	// ranges are IPv4 ranges.
 	Deny []netip.Prefix
 }
 
@@ -67,11 +70,15 @@ func (g *Guard) Check(addr netip.Addr) error { return g.check(addr, nil) }
 // [Guard.Check] forbids, after the name was resolved, so that no second answer
 // of a name server can differ from the one that was checked.
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
+	return g.control(network, address, nil)
+}
+
+func (g *Guard) control(network, address string, more []Prefix) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("nat64: guard: %s %q is not an address and port", network, address)
 	}
-	return g.Check(ap.Addr())
+	return g.check(ap.Addr(), more)
 }
 
 func (g *Guard) check(addr netip.Addr, more []Prefix) error {
@@ -106,9 +113,11 @@ func (g *Guard) permits(addr netip.Addr, carrier bool) bool {
 	return isGlobal6(addr.As16())
 }
 
+// within reports whether a range holds the address, however either is written.
 func within(addr netip.Addr, ranges []netip.Prefix) bool {
 	for _, r := range ranges {
-		if r.Contains(addr) {
+		if r.Contains(addr.Unmap()) || r.Addr().Is4In6() && r.Bits() >= 96 &&
+			netip.PrefixFrom(r.Addr().Unmap(), r.Bits()-96).Contains(addr.Unmap()) {
 			return true
 		}
 	}
@@ -166,7 +175,8 @@ func isLocalUse(b [16]byte) bool { // RFC 8215
 func addTunnels(b [16]byte, add func(Embedding, [4]byte)) {
 	last := [4]byte(b[12:])
 	switch {
-	case [12]byte(b[:12]) == [12]byte{}: // RFC 4291, section 2.5.5.1
+	case [15]byte(b[:15]) == [15]byte{} && b[15] <= 1: // unspecified, loopback: carry nothing (RFC 4291, section 2.5.5.1)
+	case [12]byte(b[:12]) == [12]byte{}:
 		add(Compatible, last)
 	case [12]byte(b[:12]) == [12]byte{8: 0xff, 9: 0xff}:
 		add(SIIT, last)

@@ -1,9 +1,11 @@
 package nat64
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -100,11 +102,73 @@ func TestGuardEmbedded(t *testing.T) {
 	require.ErrorContains(t, g.Check(addr("64:ff9b::a9fe:a9fe")), "64:ff9b::a9fe:a9fe leads to 169.254.169.254 (RFC 6052)")
 }
 
+// The loopback address carries no IPv4 address, and can be allowed.
+func TestGuardAllowsLoopback(t *testing.T) {
+	g := &Guard{Allow: []netip.Prefix{netip.MustParsePrefix("::1/128")}}
+	require.NoError(t, g.Check(addr("::1")))
+	require.Empty(t, g.Embedded(addr("::")))
+	for _, text := range []string{"::", "::2", "127.0.0.1", "::ffff:0.0.0.1"} {
+		require.Error(t, g.Check(addr(text)), text)
+	}
+}
+
+func TestGuardMappedRanges(t *testing.T) {
+	g := &Guard{
+		Deny:  []netip.Prefix{netip.MustParsePrefix("::ffff:203.1.1.0/120"), netip.MustParsePrefix("::ffff:8.8.8.8/128")},
+		Allow: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")},
+	}
+	for _, text := range []string{"203.1.1.9", "::ffff:203.1.1.9", "64:ff9b::203.1.1.9", "8.8.8.8", "11.0.0.1", "192.168.0.1"} {
+		err := g.Check(addr(text))
+		if text == "11.0.0.1" {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.Error(t, err, text)
+	}
+	for _, text := range []string{"10.1.1.1", "::ffff:10.1.1.1", "203.1.2.1"} {
+		require.NoError(t, g.Check(addr(text)), text)
+	}
+}
+
 func TestGuardControl(t *testing.T) {
 	d := net.Dialer{Control: new(Guard).Control}
 	_, err := d.Dial("tcp", "127.0.0.1:1")
 	var forbidden *ForbiddenError
 	require.True(t, errors.As(err, &forbidden), "%v", err)
+}
+
+// What net.Dialer takes for this machine, or for no address at all, does not
+// get past a guard, and the caller's own hooks are still asked.
+func TestGuardedDialer(t *testing.T) {
+	l, err := net.Listen("tcp", "[::]:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	d := &Dialer{Table: TableOf(WellKnown()), Guard: new(Guard)}
+	for _, test := range [][2]string{
+		{"tcp", ":" + port}, {"tcp4", ":" + port}, {"tcp6", ":" + port}, {"udp", ":" + port}, {"tcp", "[]:" + port}, {"tcp", "127.0.0.1"},
+		{"ip4:icmp", "127.0.0.1"}, {"ip:1", "::1"}, {"unix", "/run/systemd/notify"}, {"unixgram", "a:1"}, {"", ":" + port},
+	} {
+		_, err := d.DialContext(t.Context(), test[0], test[1])
+		require.ErrorContains(t, err, "nat64: guard: ", test)
+	}
+	d.Table = TableOf(MustParsePrefix("fd00:64::/96")) // not public itself
+	require.NoError(t, d.base().ControlContext(t.Context(), "tcp6", "[fd00:64::808:808]:80", nil))
+	require.Error(t, d.base().ControlContext(t.Context(), "tcp6", "[fd00:64::a9fe:a9fe]:80", nil))
+	refusal := errors.New("the caller's")
+	for _, own := range []*net.Dialer{
+		{Control: func(string, string, syscall.RawConn) error { return refusal }},
+		{ControlContext: func(context.Context, string, string, syscall.RawConn) error { return refusal }},
+	} {
+		d := &Dialer{Dialer: own, Guard: new(Guard)}
+		_, err := d.base().DialContext(t.Context(), "tcp", l.Addr().String())
+		var forbidden *ForbiddenError
+		require.ErrorAs(t, err, &forbidden)
+		d.Guard.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		_, err = d.base().DialContext(t.Context(), "tcp4", "127.0.0.1:"+port)
+		require.ErrorIs(t, err, refusal)
+	}
 }
 
 func FuzzGuard(f *testing.F) {

@@ -44,7 +44,7 @@ func PrefixFrom(p netip.Prefix) (Prefix, error) {
 		return Prefix{}, fmt.Errorf("nat64: %v is not an IPv6 prefix", p)
 	case p != p.Masked():
 		return Prefix{}, fmt.Errorf("nat64: %v has bits set behind its length: is it %v?", p, p.Masked())
-	case p.Addr().IsMulticast() || p.Addr().IsLinkLocalUnicast() || p.Overlaps(reserved()):
+	case p.Addr().IsMulticast() || p.Addr().IsLinkLocalUnicast() || p.Overlaps(reserved()) || isObsolete(p):
 		return Prefix{}, fmt.Errorf("nat64: %v is not unicast: no translator can have it", p)
 	case !isLength(p.Bits()):
 		return Prefix{}, fmt.Errorf("%w, not %v", ErrPrefixLength, p)
@@ -83,6 +83,13 @@ func Lengths() []int { return []int{96, 64, 56, 48, 40, 32} }
 
 // reserved is where the unspecified, loopback and IPv4-mapped addresses are.
 func reserved() netip.Prefix { return netip.PrefixFrom(netip.IPv6Unspecified(), 64) }
+
+// isObsolete reports whether p is site-local (RFC 3879) or in a tunnel's
+// prefix: 6to4 (RFC 3056) or Teredo (RFC 4380).
+func isObsolete(p netip.Prefix) bool {
+	b := p.Addr().As16()
+	return b[0] == 0xfe && b[1]&0xc0 == 0xc0 || b[0] == 0x20 && b[1] == 0x02 || [4]byte(b[:4]) == [4]byte{0x20, 0x01}
+}
 
 func isLength(n int) bool {
 	return n == 96 || n >= 32 && n <= 64 && n%8 == 0

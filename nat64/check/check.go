@@ -11,10 +11,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/berryrack/berryrack/nat64"
+	"github.com/berryrack/berryrack/nat64/internal/route"
 )
 
 const (
@@ -123,8 +123,8 @@ func (k *check) step(ctx context.Context, name string, try func(context.Context)
 }
 
 func (k *check) ipv6(context.Context) (string, error) {
-	six := hasRoute(netip.AddrFrom16([16]byte{0x20, 0x00}))
-	four := hasRoute(netip.AddrFrom4([4]byte{192, 88, 99, 1}))
+	six := route.Exists(netip.AddrFrom16([16]byte{0x20, 0x00}))
+	four := route.Exists(netip.AddrFrom4([4]byte{192, 88, 99, 1}))
 	switch {
 	case !six:
 		return "", errors.New("no IPv6 route: nothing here can work")
@@ -250,14 +250,4 @@ func (k *check) transfer(ctx context.Context) (string, error) {
 	}
 	rate := float64(n) * 8 / 1e6 / max(time.Since(start).Seconds(), 1e-6)
 	return fmt.Sprintf("%d octets, %.0f Mbit/s%s", n, rate, mtu), nil
-}
-
-// hasRoute reports whether this machine knows a way to the address.
-func hasRoute(addr netip.Addr) bool {
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 9)))
-	if err != nil {
-		return !errors.Is(err, syscall.ENETUNREACH)
-	}
-	conn.Close()
-	return true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/nat64"
+	"github.com/berryrack/berryrack/nat64/internal/route"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,5 +51,5 @@ func TestTransfer(t *testing.T) {
 	detail, err := k.transfer(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, detail, "200000 octets")
-	require.True(t, hasRoute(netip.IPv6Loopback()))
+	require.True(t, route.Exists(netip.IPv6Loopback()))
 }

@@ -1,10 +1,12 @@
 package dns64
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -13,6 +15,9 @@ import (
 
 const (
 	defaultAttempt = 2 * time.Second
+	// A query over UDP is sent again then, from when it was first sent: a datagram may be lost.
+	secondSend = 400 * time.Millisecond
+	thirdSend  = time.Second
 	// socketUses is after how many queries a UDP socket is replaced, so that its port cannot be guessed for long.
 	socketUses = 200
 	// maxIdleSockets is how many UDP sockets wait for the next query, for each server.
@@ -25,6 +30,7 @@ type Forwarder struct {
 	// Servers are addresses with ports, asked in this order. At least one must be there.
 	Servers []string
 	// Attempt is how long one server may take before the next one is asked. 0: 2 s.
+	// Within it, a query over UDP is sent again after 0.4 s and 1 s.
 	Attempt time.Duration
 
 	mu   sync.Mutex
@@ -57,7 +63,7 @@ func (f *Forwarder) Exchange(ctx context.Context, query *dns.Msg) (*dns.Msg, err
 }
 
 func (f *Forwarder) exchange(ctx context.Context, server string, query *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, orDefault(f.Attempt, defaultAttempt))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(f.Attempt, defaultAttempt))
 	defer cancel()
 	answer, err := f.overUDP(ctx, server, query)
 	if err == nil && answer.Truncated {
@@ -86,15 +92,33 @@ func overTCP(ctx context.Context, server string, query *dns.Msg) (*dns.Msg, erro
 	return converse(ctx, &dns.Conn{Conn: conn}, query)
 }
 
-// converse sends the query and waits for its answer, past what is none.
+// converse sends the query, over UDP again when nothing comes, and waits for
+// its answer, past what is none.
 func converse(ctx context.Context, conn *dns.Conn, query *dns.Msg) (*dns.Msg, error) {
+	started := time.Now()
 	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
 	conn.UDPSize = dns.MaxMsgSize
 	if opt := query.IsEdns0(); opt != nil {
 		conn.UDPSize = max(dns.MinMsgSize, opt.UDPSize())
+	}
+	if isUDP(conn) {
+		for _, after := range [...]time.Duration{secondSend, thirdSend} {
+			again := started.Add(after)
+			if !again.Before(deadline) {
+				break
+			}
+			if answer, err := try(conn, query, again); !errors.Is(err, os.ErrDeadlineExceeded) {
+				return answer, err
+			}
+		}
+	}
+	return try(conn, query, deadline)
+}
+
+// try sends the query once, and waits for its answer until the deadline.
+func try(conn *dns.Conn, query *dns.Msg, deadline time.Time) (*dns.Msg, error) {
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
 	}
 	if err := conn.WriteMsg(query); err != nil {
 		return nil, err

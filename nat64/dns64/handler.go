@@ -1,12 +1,14 @@
 package dns64
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berryrack/berryrack/nat64"
@@ -35,12 +37,13 @@ type Client struct {
 }
 
 // A Handler answers DNS queries with synthesis (RFC 6147). Its fields must not
-// change once it is in use.
+// change once it is in use; [Handler.UseTable] is for prefixes that do.
 type Handler struct {
 	// Upstream is asked for everything. It must be set.
 	Upstream Upstream
 	// Table says which prefix carries which IPv4 addresses, and which none does.
-	// Nil: nothing is synthesized.
+	// Nil: nothing is synthesized. Private addresses, and those of loopback and link-local networks,
+	// are carried as all others unless the table excludes them or its prefix is the Well-Known one.
 	Table *nat64.Table
 	// Clients have tables of their own: the first entry that holds the client decides.
 	Clients []Client
@@ -64,21 +67,15 @@ type Handler struct {
 	Logger *slog.Logger
 
 	once     sync.Once
+	replaced atomic.Pointer[nat64.Table] // Table, once UseTable was called
 	slots    chan struct{}
 	limiter  limiter
 	counters counters
 }
 
 func (h *Handler) setUp() {
-	h.slots = make(chan struct{}, orDefault(h.Concurrency, defaultConcurrency))
-	h.limiter.rate = float64(orDefault(h.Rate, defaultRate))
-}
-
-func orDefault[T int | time.Duration](value, otherwise T) T {
-	if value == 0 {
-		return otherwise
-	}
-	return value
+	h.slots = make(chan struct{}, cmp.Or(h.Concurrency, defaultConcurrency))
+	h.limiter.rate = float64(cmp.Or(h.Rate, defaultRate))
 }
 
 // ServeDNS answers one query.
@@ -157,10 +154,12 @@ func (h *Handler) resolve(client netip.Addr, query *dns.Msg) *dns.Msg {
 	switch q := e.question; {
 	case q.Qtype == dns.TypeAXFR || q.Qtype == dns.TypeIXFR:
 		return failure(query, dns.RcodeRefused)
-	case q.Qclass != dns.ClassINET || e.table == nil || e.do && query.CheckingDisabled:
+	case q.Qclass != dns.ClassINET || e.table == nil:
 		return e.forward()
-	case isIPv4Only(q.Name):
+	case isIPv4Only(q.Name) && q.Qtype != dns.TypeDS: // the parent's, which is signed
 		return e.ipv4Only()
+	case e.do && query.CheckingDisabled:
+		return e.forward()
 	case q.Qtype == dns.TypeAAAA && !h.optsOut(q.Name):
 		return e.aaaa()
 	case q.Qtype == dns.TypePTR:
@@ -169,13 +168,17 @@ func (h *Handler) resolve(client netip.Addr, query *dns.Msg) *dns.Msg {
 	return e.forward()
 }
 
+// UseTable replaces Table for the queries that come from now on: the network's
+// prefix may change. Nil is back to Table. It is safe at any time.
+func (h *Handler) UseTable(table *nat64.Table) { h.replaced.Store(table) }
+
 func (h *Handler) tableFor(client netip.Addr) *nat64.Table {
 	for _, c := range h.Clients {
 		if slices.ContainsFunc(c.Networks, func(p netip.Prefix) bool { return p.Contains(client) }) {
 			return c.Table
 		}
 	}
-	return h.Table
+	return cmp.Or(h.replaced.Load(), h.Table)
 }
 
 func (h *Handler) optsOut(name string) bool {
@@ -206,7 +209,7 @@ func (h *Handler) finish(answer, query *dns.Msg, udp bool) {
 	}
 }
 
-func (h *Handler) udpSize() int { return min(orDefault(h.UDPSize, defaultUDPSize), dns.MaxMsgSize) }
+func (h *Handler) udpSize() int { return min(cmp.Or(h.UDPSize, defaultUDPSize), dns.MaxMsgSize) }
 
 func failure(query *dns.Msg, rcode int) *dns.Msg {
 	return new(dns.Msg).SetRcode(query, rcode)

@@ -213,6 +213,9 @@ func TestTables(t *testing.T) {
 		{Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, // IPv4 clients need none
 	}
 	h.Allow = []netip.Prefix{netip.MustParsePrefix("::/0"), netip.MustParsePrefix("0.0.0.0/0")}
+	first := h.Table
+	h.Table = nil
+	h.UseTable(first)
 	h.OptOut = []string{"legacy.example"}
 	require.Equal(t, []string{
 		"four.example. 60 IN AAAA 2001:db8:64::c000:201", "four.example. 60 IN AAAA 2001:db8:10:0:a:102:300:0",
@@ -274,7 +277,15 @@ func TestIPv4Only(t *testing.T) {
 	none := serve(h, "::1", question("ipv4only.arpa.", dns.TypeTXT))
 	require.Empty(t, none.Answer)
 	require.Len(t, none.Ns, 1)
+	require.Equal(t, []string{"ipv4only.arpa. 600 IN SOA localhost. nobody.invalid. 1 3600 1200 604800 10800"}, lines(serve(h, "::1", question("ipv4only.arpa.", dns.TypeSOA))))
+	require.Equal(t, []string{"ipv4only.arpa. 600 IN NS localhost."}, lines(serve(h, "::1", question("ipv4only.arpa.", dns.TypeNS))))
+	checking := question("ipv4only.arpa.", dns.TypeAAAA)
+	checking.SetEdns0(1232, true)
+	checking.CheckingDisabled = true
+	require.Len(t, lines(serve(h, "::1", checking)), 2, "RFC 8880, section 7.1")
 	require.Empty(t, z.asked, "nothing goes upstream")
+	serve(h, "::1", question("ipv4only.arpa.", dns.TypeDS))
+	require.Equal(t, []string{"ipv4only.arpa. DS"}, z.asked, "the parent's")
 	h.Table = nat64.TableOf(nat64.WellKnown())
 	require.Len(t, lines(serve(h, "::1", question("ipv4only.arpa.", dns.TypeAAAA))), 2, "though the registry calls them not global")
 }
@@ -364,6 +375,35 @@ func TestSize(t *testing.T) {
 	w := &recorder{remote: &net.TCPAddr{IP: net.IPv6loopback}}
 	h.ServeDNS(w, question("big.example.", dns.TypeAAAA))
 	require.Len(t, w.answer.Answer, 100)
+}
+
+// One lost datagram costs no family of a name.
+func TestForwarderSendsAgain(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "[::1]:0")
+	require.NoError(t, err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		buf := make([]byte, 1500)
+		for lost := true; ; lost = false {
+			n, client, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			query := new(dns.Msg)
+			if lost || query.Unpack(buf[:n]) != nil {
+				continue
+			}
+			if packed, err := new(dns.Msg).SetReply(query).Pack(); err == nil {
+				_, _ = conn.WriteTo(packed, client)
+			}
+		}
+	}()
+	defer func() { conn.Close(); <-ended }()
+	f := &Forwarder{Servers: []string{conn.LocalAddr().String()}}
+	defer f.Close()
+	_, err = f.Exchange(t.Context(), question("a.example.", dns.TypeAAAA))
+	require.NoError(t, err)
 }
 
 func TestServer(t *testing.T) {

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	ipv4OnlyName = "ipv4only.arpa."
-	ipv4Only170  = "170.0.0.192.in-addr.arpa."
-	ipv4Only171  = "171.0.0.192.in-addr.arpa."
+	ipv4OnlyName   = "ipv4only.arpa."
+	ipv4OnlyServer = "localhost."
+	ipv4Only170    = "170.0.0.192.in-addr.arpa."
+	ipv4Only171    = "171.0.0.192.in-addr.arpa."
 	// ipv4OnlyTTL lets a changed prefix be noticed soon: as where no SOA says more (RFC 6147, section 5.1.7).
 	ipv4OnlyTTL = maxTTLWithoutSOA
 )
@@ -49,12 +50,19 @@ func (e *exchange) ipv4OnlyFor(name string) *dns.Msg {
 			}
 		}
 	}
+	soa := &dns.SOA{
+		Hdr: header(dns.TypeSOA), Ns: ipv4OnlyServer, Mbox: "nobody.invalid.",
+		Serial: 1, Refresh: 3600, Retry: 1200, Expire: 604800, Minttl: 10800,
+	}
+	soa.Hdr.Name = strings.ToLower(name)
+	switch e.question.Qtype { // each of the names is a zone (RFC 8880, section 7)
+	case dns.TypeSOA:
+		answer.Answer = append(answer.Answer, soa)
+	case dns.TypeNS:
+		answer.Answer = append(answer.Answer, &dns.NS{Hdr: header(dns.TypeNS), Ns: ipv4OnlyServer})
+	}
 	if len(answer.Answer) == 0 {
-		answer.Ns = []dns.RR{&dns.SOA{
-			Hdr: header(dns.TypeSOA), Ns: "localhost.", Mbox: "nobody.invalid.",
-			Serial: 1, Refresh: 3600, Retry: 1200, Expire: 604800, Minttl: 10800,
-		}}
-		answer.Ns[0].Header().Name = strings.ToLower(name)
+		answer.Ns = []dns.RR{soa}
 	}
 	return answer
 }

@@ -1,6 +1,7 @@
 package dns64
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -31,7 +32,7 @@ func (e *exchange) ask(name string, qtype uint16, cd bool) (*dns.Msg, error) {
 	query.RecursionDesired, query.CheckingDisabled = e.query.RecursionDesired, cd
 	query.Question = []dns.Question{{Name: name, Qtype: qtype, Qclass: e.question.Qclass}}
 	query.SetEdns0(defaultUDPSize, e.do)
-	ctx, cancel := context.WithTimeout(context.Background(), orDefault(e.h.Timeout, defaultTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(e.h.Timeout, defaultTimeout))
 	defer cancel()
 	answer, err := e.h.Upstream.Exchange(ctx, query)
 	if err != nil {
@@ -120,10 +121,7 @@ func (h *Handler) excludes(rr dns.RR) bool {
 	if h.Exclude == nil {
 		return addr.Is4In6()
 	}
-	return slices.ContainsFunc(h.Exclude, func(p netip.Prefix) bool {
-		// Contains is false for any mapped address in an IPv6 prefix.
-		return p.Contains(addr) || addr.Is4In6() && p.Bits() <= 96 && p == netip.PrefixFrom(addr, p.Bits()).Masked()
-	})
+	return slices.ContainsFunc(h.Exclude, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func covers(rr dns.RR, rrtype uint16) bool {

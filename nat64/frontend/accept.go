@@ -96,21 +96,46 @@ func (a *admission) Accept() (net.Conn, error) {
 		}
 		if release, ok := a.f.admit(conn); ok {
 			a.clients.Add(1)
-			return &admitted{Conn: conn, release: func() { release(); a.clients.Done() }}, nil
+			client := &admitted{Conn: conn}
+			client.release = func() { a.f.forget(client); release(); a.clients.Done() }
+			a.f.track(client)
+			return client, nil
 		}
 		conn.Close()
 	}
 }
 
-// An admitted connection is counted out when it is closed.
+// An admitted connection is counted out when it is closed. The sweeper closes
+// it when it is idle, in the middle of a request or of another protocol, too.
 type admitted struct {
 	net.Conn
+	activity
 	once    sync.Once
 	release func()
+}
+
+func (a *admitted) Read(b []byte) (int, error) {
+	n, err := a.Conn.Read(b)
+	a.octets.Add(uint64(n))
+	return n, err
+}
+
+func (a *admitted) Write(b []byte) (int, error) {
+	n, err := a.Conn.Write(b)
+	a.octets.Add(uint64(n))
+	return n, err
 }
 
 func (a *admitted) Close() error {
 	err := a.Conn.Close()
 	a.once.Do(a.release)
 	return err
+}
+
+// abort resets the connection: the client may not take what it has for all.
+func (a *admitted) abort() {
+	if tcp, ok := a.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it may be closed already
+	}
+	a.Close()
 }

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,7 +20,8 @@ type Config struct {
 	Allow []netip.Prefix
 	// Sites are what is served. A name is in one of them only.
 	Sites []Site
-	// SourcePrefix carries the clients' addresses of sites with [SourceAddress].
+	// SourcePrefix carries the clients' addresses of sites with [SourceAddress]. It is not the
+	// Well-Known Prefix, which carries global addresses only.
 	SourcePrefix nat64.Prefix
 	// Limits bound what clients can take.
 	Limits Limits
@@ -88,21 +90,14 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	l.Connections = or(l.Connections, 16384)
-	l.PerClient = or(l.PerClient, 1024)
-	l.Hello = or(l.Hello, 5*time.Second)
-	l.HelloSize = or(l.HelloSize, 16384)
-	l.Connect = or(l.Connect, 3*time.Second)
-	l.Idle = or(l.Idle, 30*time.Minute)
-	l.Drain = or(l.Drain, 30*time.Second)
+	l.Connections = cmp.Or(l.Connections, 16384)
+	l.PerClient = cmp.Or(l.PerClient, 1024)
+	l.Hello = cmp.Or(l.Hello, 5*time.Second)
+	l.HelloSize = cmp.Or(l.HelloSize, 16384)
+	l.Connect = cmp.Or(l.Connect, 3*time.Second)
+	l.Idle = cmp.Or(l.Idle, 30*time.Minute)
+	l.Drain = cmp.Or(l.Drain, 30*time.Second)
 	return l
-}
-
-func or[T int | uint16 | time.Duration](value, otherwise T) T {
-	if value == 0 {
-		return otherwise
-	}
-	return value
 }
 
 // A ConfigError is one thing that is wrong with a [Config].
@@ -175,8 +170,11 @@ func (c *Config) validateSite(s *Site, path string, add func(path, format string
 	switch s.Proxy {
 	case NoProxy, ProxyV2:
 	case SourceAddress:
-		if !c.SourcePrefix.IsValid() {
+		switch {
+		case !c.SourcePrefix.IsValid():
 			add(path+".proxy", "source wants a source_prefix")
+		case c.SourcePrefix.IsWellKnown():
+			add("source_prefix", "%v carries no private addresses, which clients may have: use a prefix of your own", c.SourcePrefix)
 		}
 	default:
 		add(path+".proxy", "%q is not none, v2 or source", s.Proxy)

@@ -7,10 +7,15 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/pires/go-proxyproto"
 )
+
+// ends are both ends of a connection to a backend. Ours alone may be that of
+// several connections.
+type ends struct{ local, remote netip.AddrPort }
 
 // A client is who is to be told to the backend.
 type client struct {
@@ -31,12 +36,22 @@ func (u *upstream) Close() error {
 }
 
 // dial connects to the site's best backend that accepts, and tells it who the
-// client is.
+// client is. A backend is blamed for what it or the way to it does, not for
+// what this machine is short of.
 func (f *Frontend) dial(ctx context.Context, s *site, kind kind, c client) (*upstream, error) {
-	limits := f.routes.Load().config.Limits
+	config := &f.routes.Load().config
+	d := net.Dialer{Timeout: config.Limits.Connect}
+	if s.Proxy == SourceAddress && c.remote.Addr().Is4() {
+		source, err := config.SourcePrefix.Synthesize(c.remote.Addr())
+		if err != nil {
+			return nil, fmt.Errorf("no source address for %v: %w", c.remote.Addr(), err)
+		}
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+		d.Control = freebind
+	}
 	var errs []error
 	for _, b := range s.candidates(time.Now()) {
-		u, err := f.dialBackend(ctx, limits.Connect, s, b, kind, c)
+		u, err := f.dialBackend(ctx, &d, s, b, kind, c)
 		if err == nil {
 			return u, nil
 		}
@@ -44,36 +59,42 @@ func (f *Frontend) dial(ctx context.Context, s *site, kind kind, c client) (*ups
 		if ctx.Err() != nil {
 			break // the client is gone: it is not the backend's fault
 		}
-		b.refused(time.Now())
+		if !isOurs(err) {
+			b.refused(time.Now())
+		}
 	}
 	f.counters.noBackend.Add(1)
 	return nil, fmt.Errorf("no backend of %s: %w", s.Names[0], errors.Join(errs...))
 }
 
-func (f *Frontend) dialBackend(ctx context.Context, timeout time.Duration, s *site, b *backend, kind kind, c client) (*upstream, error) {
-	d := net.Dialer{Timeout: timeout}
-	if s.Proxy == SourceAddress && c.remote.Addr().Is4() {
-		source, err := f.routes.Load().config.SourcePrefix.Synthesize(c.remote.Addr())
-		if err != nil {
-			return nil, err
+// isOurs reports whether an error says nothing about the backend: there was no
+// descriptor, port, memory or permission to connect with.
+func isOurs(err error) bool {
+	for _, ours := range []error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.EPERM,
+	} {
+		if errors.Is(err, ours) {
+			return true
 		}
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
-		d.Control = freebind
 	}
+	return false
+}
+
+func (f *Frontend) dialBackend(ctx context.Context, d *net.Dialer, s *site, b *backend, kind kind, c client) (*upstream, error) {
 	b.active.Add(1) // before it is connected, so that others see it
 	conn, err := d.DialContext(ctx, "tcp6", netip.AddrPortFrom(b.addr, s.port(kind)).String())
 	if err != nil {
 		b.active.Add(-1)
 		return nil, err
 	}
-	local := addrPort(conn.LocalAddr())
-	f.outgoing.Store(local, nil)
+	way := ends{addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())}
+	f.outgoing.Store(way, nil)
 	u := &upstream{TCPConn: conn.(*net.TCPConn), closed: func() {
-		f.outgoing.Delete(local)
+		f.outgoing.Delete(way)
 		b.active.Add(-1)
 	}}
 	if s.Proxy == ProxyV2 {
-		if err := tell(u, c, timeout); err != nil {
+		if err := tell(u, c, d.Timeout); err != nil {
 			u.Close()
 			return nil, err
 		}

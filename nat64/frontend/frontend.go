@@ -33,7 +33,7 @@ type Frontend struct {
 
 	routes    atomic.Pointer[routes]
 	counters  counters
-	outgoing  sync.Map // our ends of the connections to backends, by netip.AddrPort
+	outgoing  sync.Map // our ends of the connections to backends, by ends
 	pipes     pipes
 	buffers   sync.Pool // *[]byte, for ClientHellos
 	copies    copies
@@ -42,8 +42,8 @@ type Frontend struct {
 	mu       sync.Mutex
 	backends map[backendKey]*backend
 	clients  map[netip.Addr]int
-	pairs    map[*pair]struct{}
-	start    func(*backend) // starts to probe; nil unless serving
+	tracked  map[tracked]struct{} // connections that the sweeper looks at
+	start    func(*backend)       // starts to probe; nil unless serving
 }
 
 // New returns a frontend for the configuration, or all that is wrong with it.
@@ -51,7 +51,7 @@ func New(config Config) (*Frontend, error) {
 	f := &Frontend{
 		pseudonym: "berryrack-" + rand.Text()[:12],
 		clients:   map[netip.Addr]int{},
-		pairs:     map[*pair]struct{}{},
+		tracked:   map[tracked]struct{}{},
 	}
 	f.buffers.New = func() any { buf := make([]byte, 0, 2048); return &buf }
 	if err := f.Update(config); err != nil {
@@ -256,8 +256,8 @@ func (f *Frontend) wait(ctx context.Context, clients *sync.WaitGroup) {
 	case <-ctx.Done():
 	}
 	for again := time.NewTicker(10 * time.Millisecond); ; { // some may just be about to be relayed
-		for _, p := range f.allPairs() {
-			p.abort()
+		for _, t := range f.allTracked() {
+			t.abort()
 		}
 		select {
 		case <-done:
@@ -278,9 +278,10 @@ func (f *Frontend) log(level slog.Level, message string, args ...any) {
 	}
 }
 
-// isOwn reports whether the address is our end of a connection to a backend.
-func (f *Frontend) isOwn(remote netip.AddrPort) bool {
-	_, own := f.outgoing.Load(remote)
+// isOwn reports whether the client is this frontend, at the other end of a
+// connection to a backend.
+func (f *Frontend) isOwn(c client) bool {
+	_, own := f.outgoing.Load(ends{local: c.remote, remote: c.local})
 	return own
 }
 
@@ -298,8 +299,21 @@ func (c *copies) Get() []byte {
 
 func (c *copies) Put(buf []byte) { c.pool.Put(&buf) }
 
-// sweep resets TLS connections that nothing has moved on for Limits.Idle, be
-// it that both sides are silent or that one takes nothing.
+// An activity is what the sweeper knows of a connection.
+type activity struct {
+	octets atomic.Uint64 // both ways
+	swept  uint64        // octets when the sweeper last saw some move, and when that was
+	since  time.Time
+}
+
+// A tracked connection is reset when it is idle: TLS clients' pairs, and HTTP clients.
+type tracked interface {
+	idleSince(now time.Time, idle time.Duration) bool
+	abort()
+}
+
+// sweep resets connections that nothing has moved on for Limits.Idle, be it
+// that both sides are silent or that one takes nothing.
 func (f *Frontend) sweep(ctx context.Context) {
 	for {
 		idle := f.routes.Load().config.Limits.Idle
@@ -307,10 +321,10 @@ func (f *Frontend) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-time.After(idle / 8):
-			for _, p := range f.allPairs() {
-				if p.idleSince(now, idle) {
+			for _, t := range f.allTracked() {
+				if t.idleSince(now, idle) {
 					f.counters.idle.Add(1)
-					p.abort()
+					t.abort()
 				}
 			}
 		}
@@ -319,31 +333,31 @@ func (f *Frontend) sweep(ctx context.Context) {
 
 // idleSince reports whether nothing has moved for the given time. Only the
 // sweeper asks.
-func (p *pair) idleSince(now time.Time, idle time.Duration) bool {
-	if octets := p.octets.Load(); octets != p.swept || p.since.IsZero() {
-		p.swept, p.since = octets, now
+func (a *activity) idleSince(now time.Time, idle time.Duration) bool {
+	if octets := a.octets.Load(); octets != a.swept || a.since.IsZero() {
+		a.swept, a.since = octets, now
 	}
-	return now.Sub(p.since) >= idle
+	return now.Sub(a.since) >= idle
 }
 
-func (f *Frontend) allPairs() []*pair {
+func (f *Frontend) allTracked() []tracked {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	pairs := make([]*pair, 0, len(f.pairs))
-	for p := range f.pairs {
-		pairs = append(pairs, p)
+	all := make([]tracked, 0, len(f.tracked))
+	for t := range f.tracked {
+		all = append(all, t)
 	}
-	return pairs
+	return all
 }
 
-func (f *Frontend) track(p *pair) {
+func (f *Frontend) track(t tracked) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.pairs[p] = struct{}{}
+	f.tracked[t] = struct{}{}
 }
 
-func (f *Frontend) forget(p *pair) {
+func (f *Frontend) forget(t tracked) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.pairs, p)
+	delete(f.tracked, t)
 }

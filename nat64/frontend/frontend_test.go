@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berryrack/berryrack/nat64"
 	"github.com/pires/go-proxyproto"
 	"github.com/stretchr/testify/require"
 )
@@ -175,7 +176,7 @@ func TestTLSByName(t *testing.T) {
 
 func TestHTTPByHost(t *testing.T) {
 	seen := make(chan *http.Request, 10)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{DisableGeneralOptionsHandler: true, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen <- r
 		w.Header().Set("Backend", r.Host)
 	})}
@@ -199,8 +200,36 @@ func TestHTTPByHost(t *testing.T) {
 	require.Equal(t, "127.0.0.1", r.Header.Get("X-Forwarded-For"), "not what the client claims")
 	require.Equal(t, "WWW.Example.org:80", r.Host)
 	require.Equal(t, "/path?q=1", r.RequestURI)
+	for _, line := range []string{"GET /a;b?a;b=%zz&c=1", "OPTIONS *"} {
+		conn, err := net.Dial("tcp", f.http)
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: www.example.org\r\nX-Real-IP: 203.0.113.66\r\nConnection: close\r\n\r\n", line)
+		require.NoError(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		require.Equal(t, 200, response.StatusCode)
+		require.Equal(t, "www.example.org", response.Header.Get("Backend"), line)
+		conn.Close()
+		r := <-seen
+		require.Equal(t, line, r.Method+" "+r.RequestURI, "as it came")
+		require.Empty(t, r.Header.Values("X-Real-IP"))
+	}
+	require.Equal(t, 405, connect(t, f.http), "not a forward proxy")
+	require.Empty(t, seen)
 	require.Equal(t, 421, get(f.http, "www.example.net").StatusCode)
 	require.Equal(t, 421, get(f.http, "[::1]:80").StatusCode)
+}
+
+func connect(t *testing.T, addr string) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "CONNECT www.example.org:80 HTTP/1.1\r\nHost: www.example.org:80\r\n\r\n")
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	return response.StatusCode
 }
 
 func TestProxyV2(t *testing.T) {
@@ -357,6 +386,58 @@ func TestIdle(t *testing.T) {
 	require.EqualValues(t, 1, f.Stats().Idle)
 }
 
+// HTTP clients are idle in the middle of a request, of an answer that they do
+// not take, and of another protocol, too.
+func TestIdleHTTP(t *testing.T) {
+	done := make(chan struct{}, 3)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { done <- struct{}{} }()
+		switch r.URL.Path {
+		case "/upgrade":
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			echo(conn)
+		case "/endless":
+			for chunk := make([]byte, 1<<16); ; {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+			}
+		default:
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+	})}
+	l, err := net.Listen("tcp6", "[::1]:0")
+	require.NoError(t, err)
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	config := configOf(siteAt("www.example.org", addrPort(l.Addr()).Port()))
+	config.Limits.Idle = 200 * time.Millisecond
+	f := run(t, config)
+	for i, request := range []string{
+		"POST / HTTP/1.1\r\nHost: www.example.org\r\nContent-Length: 9\r\n\r\nx",
+		"GET /endless HTTP/1.1\r\nHost: www.example.org\r\n\r\n",
+		"GET /upgrade HTTP/1.1\r\nHost: www.example.org\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", f.http)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, request)
+		require.NoError(t, err)
+		select {
+		case <-done:
+		case <-time.After(patience):
+			t.Fatalf("still served: %s", request)
+		}
+		require.EqualValues(t, i+1, f.Stats().Idle)
+	}
+	require.Eventually(t, func() bool { return f.Stats().Active == 0 }, patience, time.Millisecond)
+}
+
 // A backend that is the frontend itself: without detection, each client would
 // become an endless number of them.
 func TestLoop(t *testing.T) {
@@ -380,6 +461,34 @@ func TestLoop(t *testing.T) {
 	response.Body.Close()
 	require.Equal(t, http.StatusLoopDetected, response.StatusCode, "through another proxy")
 	require.EqualValues(t, 3, f.Stats().Loops)
+}
+
+// Only a connection with both its ends is ours: with embedded source addresses
+// our end alone may be a client's.
+func TestOwnConnections(t *testing.T) {
+	f, err := New(configOf(siteAt("www.example.org", 1)))
+	require.NoError(t, err)
+	source, backend, other := netip.MustParseAddrPort("[2001:db8::1]:4000"), netip.MustParseAddrPort("[2001:db8::2]:443"), netip.MustParseAddrPort("[2001:db8::3]:443")
+	f.outgoing.Store(ends{source, backend}, nil)
+	require.True(t, f.isOwn(client{remote: source, local: backend}))
+	require.False(t, f.isOwn(client{remote: source, local: other}))
+}
+
+// What this machine lacks is not a backend's fault.
+func TestBackendIsNotBlamed(t *testing.T) {
+	f, err := New(configOf(siteAt("www.example.org", 1)))
+	require.NoError(t, err)
+	r := f.routes.Load()
+	r.all[0].Proxy = SourceAddress // with no prefix
+	_, err = f.dial(t.Context(), r.all[0], kindHTTP, client{remote: netip.MustParseAddrPort("192.0.2.1:4000")})
+	require.ErrorIs(t, err, nat64.ErrNoPrefix)
+	require.False(t, r.all[0].backends[0].avoided(time.Now()))
+	_, err = f.dial(t.Context(), r.all[0], kindHTTP, client{})
+	require.Error(t, err, "nobody listens")
+	require.True(t, r.all[0].backends[0].avoided(time.Now()))
+	for ours, errno := range map[bool]syscall.Errno{true: syscall.EMFILE, false: syscall.ECONNREFUSED} {
+		require.Equal(t, ours, isOurs(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}))
+	}
 }
 
 func TestDrain(t *testing.T) {
@@ -440,6 +549,9 @@ func TestUpdate(t *testing.T) {
 	require.True(t, errors.As(err, &one))
 	require.Equal(t, "pis", read(dialTLS(t, f.tls, "www.example.org")), "bad input changes nothing")
 	require.ErrorContains(t, new(Frontend).Update(Config{}), "allow_backends: is empty")
+	wellKnown := configOf(siteAt("www.example.org", 1))
+	wellKnown.Sites[0].Proxy, wellKnown.SourcePrefix = SourceAddress, nat64.WellKnown()
+	require.ErrorContains(t, wellKnown.Validate(), "frontend: source_prefix: 64:ff9b::/96 carries no private addresses")
 }
 
 // descriptors counts the process's open files.

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -14,7 +15,7 @@ const failures = 2
 
 // watch probes the backend until ctx ends.
 func (f *Frontend) watch(ctx context.Context, b *backend) {
-	ticker := time.NewTicker(or(b.every, defaultInterval))
+	ticker := time.NewTicker(cmp.Or(b.every, defaultInterval))
 	defer ticker.Stop()
 	for failed := 0; ; {
 		if f.probe(ctx, b) {

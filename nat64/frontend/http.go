@@ -47,7 +47,9 @@ func (f *Frontend) newTransport(s *site) *transport {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "backend" // dial chooses which
 			r.Out.Host = r.In.Host
-			r.SetXForwarded() // replaces what the client claims
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // as it came, "a;b" included
+			r.SetXForwarded()                      // replaces what the client claims
+			r.Out.Header.Del("X-Real-Ip")
 			r.Out.Header.Add("Via", "1.1 "+f.pseudonym)
 		},
 		FlushInterval: -1,
@@ -69,7 +71,11 @@ func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		remote = netip.AddrPortFrom(remote.Addr().Unmap().WithZone(""), remote.Port())
 	}
-	if err == nil && f.isOwn(remote) || f.passedBefore(r) {
+	c := client{remote: remote}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		c.local = addrPort(local)
+	}
+	if f.isOwn(c) || f.passedBefore(r) {
 		f.counters.loops.Add(1)
 		http.Error(w, "The request came back to where it has been.", http.StatusLoopDetected)
 		return
@@ -84,11 +90,11 @@ func (f *Frontend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This site is not served here.", http.StatusMisdirectedRequest)
 		return
 	}
-	f.counters.requests.Add(1)
-	c := client{remote: remote}
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		c.local = addrPort(local)
+	if r.Method == http.MethodConnect {
+		http.Error(w, "This is not a forward proxy.", http.StatusMethodNotAllowed)
+		return
 	}
+	f.counters.requests.Add(1)
 	s.http.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
 }
 
@@ -112,5 +118,7 @@ func (f *Frontend) newHTTPServer(limits Limits) *http.Server {
 		IdleTimeout:       min(limits.Idle, time.Minute),
 		MaxHeaderBytes:    limits.HelloSize,
 		ErrorLog:          log.New(io.Discard, "", 0),
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is the backend's to answer
 	}
 }

@@ -3,16 +3,13 @@ package frontend
 import (
 	"net"
 	"sync/atomic"
-	"time"
 )
 
 // A pair is a client's connection and the backend's.
 type pair struct {
+	activity
 	client  *net.TCPConn
 	backend *upstream
-	octets  atomic.Uint64 // both ways
-	swept   uint64        // octets when the sweeper last saw some move, and when that was
-	since   time.Time
 	dead    atomic.Bool
 	ended   atomic.Int32 // directions
 	done    func()

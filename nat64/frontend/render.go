@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -42,7 +43,7 @@ func (s *Site) yaml(b *strings.Builder) {
 		proxy = "none"
 	}
 	fmt.Fprintf(b, "    proxy: %s\n", proxy)
-	fmt.Fprintf(b, "    health: {tcp: %t, interval: %v}\n", s.Health.TCP, or(s.Health.Interval, defaultInterval))
+	fmt.Fprintf(b, "    health: {tcp: %t, interval: %v}\n", s.Health.TCP, cmp.Or(s.Health.Interval, defaultInterval))
 }
 
 // fields returns the limits that are set.
@@ -120,7 +121,7 @@ func (s Site) HAProxy() string {
 func (s *Site) haproxyOptions() string {
 	var options string
 	if s.Health.TCP {
-		options = fmt.Sprintf(" check inter %dms", or(s.Health.Interval, defaultInterval).Milliseconds())
+		options = fmt.Sprintf(" check inter %dms", cmp.Or(s.Health.Interval, defaultInterval).Milliseconds())
 	}
 	if s.Proxy == ProxyV2 {
 		options += " send-proxy-v2"

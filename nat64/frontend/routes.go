@@ -69,9 +69,9 @@ func (r *routes) lookup(name string) *site {
 
 func (s *Site) port(kind kind) uint16 {
 	if kind == kindTLS {
-		return or(s.Ports.TLS, 443)
+		return cmp.Or(s.Ports.TLS, 443)
 	}
-	return or(s.Ports.HTTP, 80)
+	return cmp.Or(s.Ports.HTTP, 80)
 }
 
 // candidates returns the backends in the order in which they are to be tried:

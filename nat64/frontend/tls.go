@@ -51,7 +51,7 @@ func (f *Frontend) route(ctx context.Context, conn *net.TCPConn, c client, buf *
 	case err != nil:
 		f.counters.junk.Add(1)
 		return nil, err
-	case f.isOwn(c.remote): // by now we know all connections that we have said hello on
+	case f.isOwn(c): // by now we know all connections that we have said hello on
 		f.counters.loops.Add(1)
 		return nil, errLoop
 	}

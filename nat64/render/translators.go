@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -59,11 +60,11 @@ func (c TAYGA) Render() (string, error) {
 		p.add("only the Well-Known Prefix is kept from private addresses: leave CarryPrivate out")
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "tun-device %s\nipv4-addr %v\n", or(c.Device, "nat64"), own)
+	fmt.Fprintf(&b, "tun-device %s\nipv4-addr %v\n", cmp.Or(c.Device, "nat64"), own)
 	if c.IPv6.IsValid() {
 		fmt.Fprintf(&b, "ipv6-addr %v\n", c.IPv6)
 	}
-	fmt.Fprintf(&b, "prefix %v\ndynamic-pool %v\ndata-dir %s\n", prefix, pool, or(c.DataDir, "/var/spool/tayga"))
+	fmt.Fprintf(&b, "prefix %v\ndynamic-pool %v\ndata-dir %s\n", prefix, pool, cmp.Or(c.DataDir, "/var/spool/tayga"))
 	if c.CarryPrivate {
 		b.WriteString("wkpf-strict no\n")
 	}
@@ -105,7 +106,7 @@ func (c Jool) Render() (string, error) {
 	if version.before(4, 0, 0) {
 		p.add("files like this need version 4")
 	}
-	file := joolFile{or(c.Instance, "default"), "netfilter", joolGlobal{p.onlyPrefix(c.Table).String()}, nil}
+	file := joolFile{cmp.Or(c.Instance, "default"), "netfilter", joolGlobal{p.onlyPrefix(c.Table).String()}, nil}
 	if len(file.Instance) > 15 {
 		p.add("the instance's name %q is longer than 15 octets", file.Instance)
 	}
@@ -123,13 +124,6 @@ func (c Jool) Render() (string, error) {
 		return "", err
 	}
 	return result(string(text)+"\n", &p)
-}
-
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }
 
 // result returns the text unless there are problems.

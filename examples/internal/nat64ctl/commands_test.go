@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/berryrack/berryrack/examples/internal/cli"
@@ -51,6 +54,39 @@ func TestDNS64(t *testing.T) {
 	cancel()
 	require.NoError(t, <-ended)
 	require.NoError(t, <-ended)
+}
+
+// A prefix that changes is followed without a restart.
+func TestDNS64FollowsPrefix(t *testing.T) {
+	tcp, err := net.Listen("tcp", "[::1]:0")
+	require.NoError(t, err)
+	udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	require.NoError(t, err)
+	var network atomic.Value
+	network.Store("2001:db8:1::")
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	answer := func(w dns.ResponseWriter, query *dns.Msg) {
+		m := new(dns.Msg).SetReply(query)
+		for _, last := range []string{"c000:aa", "c000:ab"} {
+			rr, err := dns.NewRR("ipv4only.arpa. 1 AAAA " + network.Load().(string) + last)
+			if err == nil {
+				m.Answer = append(m.Answer, rr)
+			}
+		}
+		_ = w.WriteMsg(m)
+	}
+	running.Go(func() { _ = (&dns64.Server{Handler: dns.HandlerFunc(answer)}).Serve(ctx, udp, tcp) })
+	log := &journal{make(chan map[string]any, 100)}
+	h := new(dns64.Handler)
+	running.Go(func() {
+		follow(ctx, &nat64.Discoverer{Servers: []string{tcp.Addr().String()}}, h, slog.New(slog.NewJSONHandler(log, nil)))
+	})
+	require.Equal(t, "2001:db8:1::/96", log.wait(t, "discovered")["prefix"])
+	network.Store("2001:db8:2::")
+	require.Equal(t, "2001:db8:2::/96", log.wait(t, "discovered")["prefix"])
 }
 
 func TestGet(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,7 +21,7 @@ import (
 type DNS64 struct {
 	Listen   string         `required:"" placeholder:"ADDR" help:"Where to answer, such as [::1]:53."`
 	Upstream []string       `required:"" placeholder:"ADDR" help:"The resolvers to ask, with ports, in this order."`
-	Prefix   nat64.Prefix   `help:"NAT64 prefix. Default: what is discovered at start."`
+	Prefix   nat64.Prefix   `help:"NAT64 prefix. Default: what is discovered, also when it changes."`
 	Allow    []netip.Prefix `placeholder:"NET" help:"Who may ask. Default: this machine only."`
 	OptOut   []string       `placeholder:"NAME" help:"Names that nothing is synthesized for, nor below them."`
 	Rate     int            `help:"Queries a second that one client may ask. 0: 1000; negative: no limit."`
@@ -50,6 +51,13 @@ func (c *DNS64) Run(ctx context.Context, std cli.Streams) error {
 				tcp.Close()
 				return err
 			}
+			if !c.Prefix.IsValid() {
+				following, stop := context.WithCancel(ctx)
+				var follower sync.WaitGroup
+				follower.Go(func() { follow(following, new(nat64.Discoverer), h, logger) })
+				defer follower.Wait()
+				defer stop()
+			}
 			logger.Info("serving", "dns64", tcp.Addr().String(), "prefix", table.Prefixes()[0].String())
 			ready()
 			return (&dns64.Server{Handler: h}).Serve(ctx, udp, tcp)
@@ -66,6 +74,20 @@ func (c *DNS64) table(ctx context.Context) (*nat64.Table, error) {
 		return nil, fmt.Errorf("no --prefix is given, and none was discovered: %w", err)
 	}
 	return nat64.TableOf(found[0].Prefix), nil
+}
+
+// follow gives the handler the network's prefix each time that it changes,
+// until ctx ends. While there is none, the last one stays.
+func follow(ctx context.Context, d *nat64.Discoverer, h *dns64.Handler, logger *slog.Logger) {
+	for found, err := range d.Watch(ctx) {
+		switch {
+		case err != nil:
+			logger.Warn("discovery", "error", err)
+		case len(found) > 0:
+			logger.Info("discovered", "prefix", found[0].Prefix.String(), "source", string(found[0].Source))
+			h.UseTable(nat64.TableOf(found[0].Prefix))
+		}
+	}
 }
 
 func dns64Figures(s dns64.Stats) []daemon.Figure {

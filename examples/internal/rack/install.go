@@ -123,7 +123,7 @@ func (t Tree) install(destdir, state string) (*Installation, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.Files, err = in.tree.steps(in.dir, func(name string) (string, fs.FileMode, error) { return readFile(root, name) }, installed)
+	in.Files, err = in.tree.steps(in.dir, plain{root, map[string]error{}}.read, installed)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (t Tree) Diff(dir string) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.steps(dir, func(name string) (string, fs.FileMode, error) { return readFile(root, name) }, written)
+	return t.steps(dir, plain{root, map[string]error{}}.read, written)
 }
 
 // steps compares the tree with what read finds and with what was written before.
@@ -84,23 +84,50 @@ func (t Tree) steps(dir string, read func(string) (string, fs.FileMode, error), 
 	return steps, errors.Join(errs...)
 }
 
-// readFile reads a file that no link leads to. What has a file where the name
-// has a directory is not there.
-func readFile(root *os.Root, name string) (string, fs.FileMode, error) {
-	for i := range len(name) {
-		if name[i] != '/' {
-			continue
-		}
-		info, err := root.Lstat(name[:i])
-		switch {
-		case err != nil:
-			return "", 0, err
-		case info.Mode()&fs.ModeSymlink != 0:
-			return "", 0, fmt.Errorf("%s is a symbolic link: put a directory in its place", filepath.Join(root.Name(), name[:i]))
-		case !info.IsDir():
-			return "", 0, fs.ErrNotExist
-		}
+// plain looks whether directories are ones that no link leads to, each once.
+type plain struct {
+	root *os.Root
+	seen map[string]error
+}
+
+// check returns an error for a directory that a link leads to. What has a file
+// where the name has a directory is not there.
+func (p plain) check(dir string) error {
+	if dir == "." {
+		return nil
 	}
+	err, done := p.seen[dir]
+	if !done {
+		if err = p.check(path.Dir(dir)); err == nil {
+			err = p.look(dir)
+		}
+		p.seen[dir] = err
+	}
+	return err
+}
+
+func (p plain) look(dir string) error {
+	info, err := p.root.Lstat(dir)
+	switch {
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%s is a symbolic link: put a directory in its place", filepath.Join(p.root.Name(), dir))
+	case !info.IsDir():
+		return fs.ErrNotExist
+	}
+	return nil
+}
+
+// read reads a file that no link leads to.
+func (p plain) read(name string) (string, fs.FileMode, error) {
+	if err := p.check(path.Dir(name)); err != nil {
+		return "", 0, err
+	}
+	return readFile(p.root, name)
+}
+
+func readFile(root *os.Root, name string) (string, fs.FileMode, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return "", 0, err

@@ -25,8 +25,14 @@ type Powered struct {
 // HasPower reports whether rack.yaml says how to switch the Pi's power.
 func (r *Rack) HasPower(pi Pi) bool {
 	s, ok := r.switchNamed(pi.Switch)
-	return ok && s.PoE != "" && s.SNMP != nil && s.Address != ""
+	return ok && s.hasPower()
 }
+
+// hasSNMP reports whether rack.yaml says how to ask the switch.
+func (s Switch) hasSNMP() bool { return s.SNMP != nil && s.Address != "" }
+
+// hasPower reports whether it says how to switch the power of its ports.
+func (s Switch) hasPower() bool { return s.PoE != "" && s.hasSNMP() }
 
 // Power dials the switches of the Pis. The journals are kept in the directory
 // state. A Pi without power ([Rack.HasPower]) is an error.

@@ -96,7 +96,7 @@ func (r *Rack) vlans(ctx context.Context, statuses []PiStatus) {
 
 // power says how the switch's ports of its Pis are.
 func (r *Rack) power(ctx context.Context, s Switch, statuses []PiStatus) {
-	if s.PoE == "" || s.SNMP == nil || s.Address == "" {
+	if !s.hasPower() {
 		return
 	}
 	ports, err := s.ports(ctx)

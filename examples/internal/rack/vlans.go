@@ -24,7 +24,7 @@ func (r *Rack) Wanted(prune bool) vlan.Wanted {
 // planned.
 func (r *Rack) Drift(ctx context.Context, name string) ([]qbridge.Difference, error) {
 	s, ok := r.switchNamed(name)
-	if !ok || s.SNMP == nil || s.Address == "" {
+	if !ok || !s.hasSNMP() {
 		return nil, fmt.Errorf("rack.yaml has no switch %q with an address and snmp", name)
 	}
 	// The passphrases are read, and checked, as for its power.

@@ -357,10 +357,16 @@ func (s *Solver) rollBack(ctx context.Context, records []placed, challenges []Ch
 	return nil
 }
 
-// delete removes records, and forgets those that are gone.
+// delete removes records, and forgets those that are gone. Those that are not
+// are orphans from then on.
 func (s *Solver) delete(ctx context.Context, entries []entry) error {
 	if len(entries) == 0 {
 		return nil
+	}
+	if s.Journal != nil {
+		if err := s.Journal.abandon(ctx, entries); err != nil {
+			logger(s.Logger).Warn("the journal does not know that records are to be removed", "error", err)
+		}
 	}
 	records := make([]placed, len(entries))
 	for i, e := range entries {

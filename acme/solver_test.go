@@ -301,11 +301,29 @@ func TestRateLimitIsWaitedFor(t *testing.T) {
 	require.Zero(t, provider.limited)
 }
 
-// faulty is a provider that fails for one value, or some times.
+// A withdrawal that fails is made good by the next one who comes, although the
+// process that published runs on.
+func TestFailedWithdrawalIsReaped(t *testing.T) {
+	w := newWorld(t)
+	provider := &faulty{Provider: w.Provider(), keep: true}
+	w.solver.Provider = provider
+	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
+	require.NoError(t, w.solver.Publish(t.Context(), challenge))
+	require.NoError(t, w.solver.Reap(t.Context()))
+	require.Equal(t, []string{"v"}, w.zone.TXT(apex), "wanted")
+	require.ErrorIs(t, w.solver.Withdraw(t.Context(), challenge), acme.ErrDenied)
+	require.Equal(t, []string{"v"}, w.zone.TXT(apex))
+	provider.keep = false
+	require.NoError(t, w.solver.Reap(t.Context()))
+	require.Empty(t, w.zone.TXT(apex))
+}
+
+// faulty is a provider that fails for one value, or some times, or deletes nothing.
 type faulty struct {
 	acme.Provider
 	mu      sync.Mutex
 	fail    string
+	keep    bool
 	limited int
 	after   func()
 }
@@ -325,6 +343,15 @@ func (f *faulty) AppendTXT(ctx context.Context, r acme.Record) error {
 		f.after()
 	}
 	return err
+}
+
+func (f *faulty) DeleteTXT(ctx context.Context, r acme.Record) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keep {
+		return &acme.APIError{Provider: "faulty", Op: "delete", Status: "403", Kind: acme.ErrDenied}
+	}
+	return f.Provider.DeleteTXT(ctx, r)
 }
 
 // lister knows two zones, one within the other.

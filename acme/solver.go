@@ -125,15 +125,32 @@ func (s *Solver) Reap(ctx context.Context) error {
 	if s.Journal == nil {
 		return nil
 	}
-	l, err := s.Journal.read()
+	found, err := s.orphans()
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	s.reach("orphans found")
+	unlock, err := s.lockZones(ctx, found)
 	if err != nil {
 		return err
 	}
-	orphans := slices.DeleteFunc(l.Records, func(e entry) bool { return !e.orphaned(s.clock()) })
+	defer unlock()
+	// Meanwhile somebody may have published such a record anew.
+	orphans, err := s.orphans()
+	if err != nil {
+		return err
+	}
+	orphans = slices.DeleteFunc(orphans, func(e entry) bool { return !slices.ContainsFunc(found, e.same) })
 	for _, e := range orphans {
 		logger(s.Logger).Warn("removing a record that an earlier run left", "name", e.Name, "value", e.Value)
 	}
-	return s.delete(ctx, orphans)
+	return s.deleteLocked(ctx, orphans)
+}
+
+// orphans returns the records that nobody wants any more.
+func (s *Solver) orphans() ([]entry, error) {
+	l, err := s.Journal.read()
+	return slices.DeleteFunc(l.Records, func(e entry) bool { return !e.orphaned(s.clock()) }), err
 }
 
 func (s *Solver) checker() *Checker { return cmp.Or(s.Checker, &Checker{}) }
@@ -161,9 +178,15 @@ func (s *Solver) append(ctx context.Context, challenges []Challenge) ([]placed, 
 	if err != nil {
 		return nil, err
 	}
+	entries := s.entries(records, challenges, thisProcess(), true)
+	unlock, err := s.lockZones(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	s.reach("before the journal")
 	if s.Journal != nil {
-		if err := s.Journal.add(ctx, s.entries(records, challenges, thisProcess(), true)); err != nil {
+		if err := s.Journal.add(ctx, entries); err != nil {
 			return nil, err
 		}
 	}
@@ -360,6 +383,15 @@ func (s *Solver) rollBack(ctx context.Context, records []placed, challenges []Ch
 // delete removes records, and forgets those that are gone. Those that are not
 // are orphans from then on.
 func (s *Solver) delete(ctx context.Context, entries []entry) error {
+	unlock, err := s.lockZones(ctx, entries)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return s.deleteLocked(ctx, entries)
+}
+
+func (s *Solver) deleteLocked(ctx context.Context, entries []entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
@@ -392,13 +424,8 @@ func (s *Solver) delete(ctx context.Context, entries []entry) error {
 	return errors.Join(err, s.Journal.remove(ctx, done))
 }
 
-// change makes one change for each record, under the locks of their zones.
+// change makes one change for each record. Their zones are locked.
 func (s *Solver) change(ctx context.Context, verb string, records []placed, do func(i int) error) error {
-	unlock, err := s.lockZones(ctx, records)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	var mu sync.Mutex
 	var errs []error
 	each(len(records), maxChanges, func(i int) {
@@ -416,8 +443,9 @@ func (s *Solver) change(ctx context.Context, verb string, records []placed, do f
 	return errors.Join(errs...)
 }
 
-// lockZones locks the zones of records against other processes and solvers.
-func (s *Solver) lockZones(ctx context.Context, records []placed) (unlock func(), err error) {
+// lockZones locks the zones of entries against other processes and solvers: the
+// journal and the DNS change together.
+func (s *Solver) lockZones(ctx context.Context, entries []entry) (unlock func(), err error) {
 	var held []func()
 	unlock = func() {
 		for _, release := range held {
@@ -428,8 +456,8 @@ func (s *Solver) lockZones(ctx context.Context, records []placed) (unlock func()
 		return unlock, nil
 	}
 	zones := map[string]bool{}
-	for _, r := range records {
-		zones[r.Zone] = true
+	for _, e := range entries {
+		zones[e.Zone] = true
 	}
 	for _, zone := range slices.Sorted(maps.Keys(zones)) { // in one order: no deadlock
 		release, err := s.Journal.Lock(ctx, "zone-"+zone)

@@ -318,6 +318,26 @@ func TestFailedWithdrawalIsReaped(t *testing.T) {
 	require.Empty(t, w.zone.TXT(apex))
 }
 
+// Who reaps an orphan does not take the record of one who publishes the same at
+// that moment.
+func TestReapingBesidePublishing(t *testing.T) {
+	w := newWorld(t)
+	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
+	require.NoError(t, w.solver.Publish(t.Context(), challenge))
+	require.NoError(t, w.solver.Journal.Disown(t.Context()))
+	publisher, reaper := *w.solver, *w.solver
+	reaper.Clock(func() time.Time { return time.Now().Add(25 * time.Hour) })
+	reaper.Step(func(step string) {
+		if step == "orphans found" {
+			require.NoError(t, publisher.Publish(t.Context(), challenge))
+		}
+	})
+	require.NoError(t, reaper.Reap(t.Context()))
+	require.Equal(t, []string{"v"}, w.zone.TXT(apex))
+	require.NoError(t, publisher.Withdraw(t.Context(), challenge))
+	require.Empty(t, w.zone.TXT(apex))
+}
+
 // faulty is a provider that fails for one value, or some times, or deletes nothing.
 type faulty struct {
 	acme.Provider

@@ -22,8 +22,9 @@ const lockPoll = 20 * time.Millisecond
 
 // A Journal remembers, in a directory, the records that are published, from
 // before they are until they are not. What a crash left is so found and
-// removed. Several processes and solvers may share a directory, but not by NFS
-// versions without locks.
+// removed. Several processes and solvers may share a directory; several hosts as
+// well, by a filesystem with locks that hold among them. What a crash left on
+// another host is removed when it is a day old.
 //
 // Files: journal.json (mode 0600) and *.lock. The directory is made with mode
 // 0700 when it is not there.

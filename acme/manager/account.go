@@ -12,8 +12,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -21,20 +21,18 @@ import (
 )
 
 // An ExternalAccount binds the account to one that exists already (RFC 8555
-// section 7.3.4). It prints without its secret.
+// section 7.3.4).
 type ExternalAccount struct {
 	KeyID string
-	HMAC  string // in base64url
+	HMAC  acme.Secret // in base64url
 }
 
 // String returns the key's identifier.
 func (e ExternalAccount) String() string { return e.KeyID }
 
-// GoString keeps the secret out of %#v.
-func (e ExternalAccount) GoString() string { return e.KeyID }
-
-// LogValue keeps the secret out of logs.
-func (e ExternalAccount) LogValue() slog.Value { return slog.StringValue(e.KeyID) }
+// Format is for all verbs of package fmt: wrong ones print a pointer's fields
+// without asking their methods.
+func (e ExternalAccount) Format(f fmt.State, _ rune) { io.WriteString(f, e.String()) }
 
 // KeyType is the kind of a certificate's key.
 type KeyType string

@@ -94,7 +94,7 @@ func (c *client) register(email string, agree bool, external *ExternalAccount) (
 	var account lego.ExtendedAccount
 	var err error
 	if external != nil {
-		account, err = c.core.Accounts.NewEAB(request, external.KeyID, external.HMAC)
+		account, err = c.core.Accounts.NewEAB(request, external.KeyID, string(external.HMAC))
 	} else {
 		account, err = c.core.Accounts.New(request)
 	}

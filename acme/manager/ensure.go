@@ -3,6 +3,9 @@ package manager
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -182,7 +185,9 @@ func (m *Manager) askRenewal(ctx context.Context, c Certificate, s *state, leaf 
 }
 
 func (m *Manager) fetchRenewal(ctx context.Context, leaf *x509.Certificate) (window, time.Duration, error) {
-	key, err := m.accountKey()
+	// The question is not signed: the account's key is left alone, and lego has
+	// another one.
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return window{}, 0, err
 	}

@@ -145,6 +145,18 @@ func TestRenewalInformation(t *testing.T) {
 	require.Equal(t, replaces(first), order.Replaces)
 }
 
+// Who asks for renewal information needs no account, and makes none beside one
+// who is making it.
+func TestRenewalInformationNeedsNoAccount(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.NoError(t, os.RemoveAll(m.accountDir()))
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Contains(t, m.mustStatus(t)[0].Why, "the authority's window")
+	require.NoDirExists(t, m.accountDir())
+}
+
 // suggest has the authority suggest a window for a certificate.
 func (a *authority) suggest(t testing.TB, certificate string, start, end time.Time) {
 	info := fmt.Sprintf(`{"suggestedWindow":{"start":%q,"end":%q},"explanationURL":"https://incident.example"}`, start.Format(time.RFC3339), end.Format(time.RFC3339))

@@ -213,6 +213,7 @@ func TestFailingValidations(t *testing.T) {
 	var wait *WaitError
 	require.ErrorAs(t, restarted.Ensure(t.Context(), "www.example.org"), &wait, "another certificate with the name, after a restart")
 	require.Equal(t, now.Add(time.Hour).Unix(), wait.Until.Unix())
+	require.ErrorAs(t, restarted.Ensure(t.Context(), "*.example.org"), &wait, "nor its wildcard, which is proved by the same record")
 	require.Equal(t, 5, a.ordered())
 	now = now.Add(time.Hour + time.Second)
 	lie.Store(false)

@@ -123,7 +123,8 @@ func (m *Manager) mayTry(c Certificate, s state, patient bool) error {
 	}
 	failed := m.failedNames()
 	for _, name := range c.names() {
-		if at := nameLimit(failed[name], m.now()); at.After(until) {
+		// The authority validates a wildcard by the name below the asterisk.
+		if at := nameLimit(failed[strings.TrimPrefix(name, "*.")], m.now()); at.After(until) {
 			until = at
 			if last == "" {
 				last = fmt.Sprintf("%d failed validations of %s within an hour", failuresAnHour, name)

@@ -28,7 +28,7 @@ func selfMade(t testing.TB, number int64, notBefore time.Time, life time.Duratio
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return &issued{key, append(block, block...)}
+	return &issued{key: key, chain: append(block, block...)}
 }
 
 var example = Certificate{Names: []string{"example.org"}}

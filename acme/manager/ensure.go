@@ -111,7 +111,7 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 	}
 	m.log().Info("certificate", "name", c.ID(), "serial", serial(leaf), "expires", leaf.NotAfter)
 	s.Order, s.RevokedSerial, s.Suggested, s.AskAgain = nil, "", nil, time.Time{}
-	s.Serial = serial(leaf)
+	s.Origin = origin{serial(leaf), m.ca(), got.account}
 	return m.save(c, *s)
 }
 
@@ -142,7 +142,7 @@ func run(ctx context.Context, command []string) error {
 
 // orderDue reports whether the current certificate does not do any more.
 func (m *Manager) orderDue(c Certificate, s state, leaf *x509.Certificate) bool {
-	if !sameNames(leaf.DNSNames, c.names()) || s.Profile != c.Profile && s.Serial != "" || s.RevokedSerial == serial(leaf) {
+	if s.Profile != c.Profile && s.Origin.Serial != "" {
 		return true
 	}
 	at, _ := m.renewalOf(c, s, leaf)
@@ -156,17 +156,29 @@ func (m *Manager) renewalOf(c Certificate, s state, leaf *x509.Certificate) (tim
 		return m.now(), "it is revoked"
 	case !sameNames(leaf.DNSNames, c.names()):
 		return m.now(), "other names are wanted"
+	case m.foreign(s.Origin, leaf):
+		return m.now(), "another authority or account is wanted"
 	}
 	return renewal(leaf.NotBefore, leaf.NotAfter, s.Suggested)
+}
+
+// foreign reports whether the current certificate is of another authority or
+// account.
+func (m *Manager) foreign(o origin, leaf *x509.Certificate) bool {
+	if o.Serial != serial(leaf) || o.CA == "" {
+		return false // nobody knows
+	}
+	a, err := m.readAccount()
+	return o.CA != m.ca() || err == nil && o.Account != a.URL
 }
 
 // askRenewal asks the authority when to renew, if it is time to ask. Without an
 // answer the one before holds.
 func (m *Manager) askRenewal(ctx context.Context, c Certificate, s *state, leaf *x509.Certificate) {
-	if s.Serial != serial(leaf) {
-		s.Serial, s.Suggested, s.AskAgain = serial(leaf), nil, time.Time{}
+	if s.Origin.Serial != serial(leaf) {
+		s.Origin, s.Suggested, s.AskAgain = origin{Serial: serial(leaf)}, nil, time.Time{}
 	}
-	if !due(s.AskAgain, m.now()) {
+	if !due(s.AskAgain, m.now()) || m.foreign(s.Origin, leaf) {
 		return
 	}
 	suggested, retry, err := m.fetchRenewal(ctx, leaf)

@@ -25,15 +25,13 @@ const (
 
 // issued is a certificate as it comes from the authority.
 type issued struct {
-	key   crypto.Signer
-	chain []byte // PEM, the leaf first
+	key     crypto.Signer
+	chain   []byte // PEM, the leaf first
+	account string // that ordered it
 }
 
 // order gets a certificate: by an order that a crash has left, or a new one.
 func (m *Manager) order(ctx context.Context, c Certificate, s *state, replaced *x509.Certificate) (*issued, error) {
-	if s.RevokedSerial != "" && replaced != nil && serial(replaced) == s.RevokedSerial {
-		replaced = nil
-	}
 	client, err := m.account(ctx)
 	if err != nil {
 		return nil, err
@@ -49,11 +47,7 @@ func (m *Manager) order(ctx context.Context, c Certificate, s *state, replaced *
 }
 
 func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s *state, replaced *x509.Certificate) (*issued, error) {
-	replacing := ""
-	if replaced != nil {
-		replacing = replaces(replaced)
-	}
-	o, err := client.newOrder(c.names(), c.Profile, replacing)
+	o, err := m.request(client, c, s, replaced)
 	if err != nil {
 		return nil, m.orderError(client, c, err)
 	}
@@ -85,6 +79,22 @@ func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s
 		return nil, err
 	}
 	return m.fetch(ctx, client, c, o.url, key)
+}
+
+// request asks for an order that replaces a certificate of the same account (RFC
+// 9773 section 5). An authority that does not know that one must not keep us
+// from the next.
+func (m *Manager) request(client *client, c Certificate, s *state, replaced *x509.Certificate) (order, error) {
+	replacing := ""
+	if replaced != nil && s.Origin == (origin{serial(replaced), m.ca(), client.account}) && s.RevokedSerial != s.Origin.Serial {
+		replacing = replaces(replaced)
+	}
+	o, err := client.newOrder(c.names(), c.Profile, replacing)
+	if replacing != "" && (isProblem(err, "malformed") || isProblem(err, "unauthorized")) {
+		m.log().Info("the authority does not let the certificate be replaced", "certificate", c.ID(), "error", err)
+		o, err = client.newOrder(c.names(), c.Profile, "")
+	}
+	return o, err
 }
 
 // orderError adds what there is to choose from.
@@ -139,7 +149,7 @@ func (m *Manager) fetch(ctx context.Context, client *client, c Certificate, url 
 	if err := fits(chain, c.names(), key); err != nil {
 		return nil, err
 	}
-	return &issued{key, chain}, nil
+	return &issued{key, chain, client.account}, nil
 }
 
 // preferred returns the first chain that ends at the named root, or the default.

@@ -29,8 +29,8 @@ const (
 
 // client is an account's connection to an authority, for as long as its context.
 type client struct {
-	core *api.Core
-	url  string // of the authority's directory
+	core    *api.Core
+	account string // its URL, "" before there is one
 }
 
 // order is one of the authority's.
@@ -71,18 +71,18 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.transport.RoundTrip(r)
 }
 
-// connect fetches the authority's directory. The kid is the account's URL, ""
-// before there is one.
-func connect(ctx context.Context, base *http.Client, directory, kid string, key crypto.PrivateKey) (*client, error) {
+// connect fetches the authority's directory. The account is its URL, "" before
+// there is one.
+func connect(ctx context.Context, base *http.Client, directory, account string, key crypto.PrivateKey) (*client, error) {
 	transport := http.DefaultTransport
 	if base != nil && base.Transport != nil {
 		transport = base.Transport
 	}
-	core, err := api.New(&http.Client{Transport: bound{ctx, transport}, Timeout: requestTimeout}, userAgent, directory, kid, key)
+	core, err := api.New(&http.Client{Transport: bound{ctx, transport}, Timeout: requestTimeout}, userAgent, directory, account, key)
 	if err != nil {
 		return nil, problem(err)
 	}
-	return &client{core, directory}, nil
+	return &client{core, account}, nil
 }
 
 // register makes the key's account, or finds the one that it has.

@@ -345,6 +345,56 @@ func TestHTTP01(t *testing.T) {
 	require.ErrorContains(t, m.Certificates[0].Check(), "wildcards need dns-01")
 }
 
+// A certificate of another authority or account is replaced at once, and not
+// named to one that never saw it.
+func TestChangeOfAuthorityAndAccount(t *testing.T) {
+	a := newAuthority(t, options{})
+	staging := newAuthority(t, options{})
+	m := staging.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	staging.verify(t, m, "example.org", "example.org")
+
+	production := a.manager(t)
+	production.Dir = m.Dir
+	require.Equal(t, "another authority or account is wanted", production.mustStatus(t)[0].Why)
+	require.NoError(t, production.Ensure(t.Context(), "example.org"))
+	first := a.verify(t, production, "example.org", "example.org")
+
+	require.NoError(t, os.RemoveAll(production.accountDir()))
+	require.NoError(t, production.Renew(t.Context(), "example.org"))
+	second := a.verify(t, production, "example.org", "example.org")
+	require.NotEqual(t, first.SerialNumber, second.SerialNumber)
+
+	other := a.manager(t)
+	require.NoError(t, other.Ensure(t.Context(), "www.example.org"))
+	require.NoError(t, os.RemoveAll(production.accountDir()))
+	require.NoError(t, os.CopyFS(production.accountDir(), os.DirFS(other.accountDir())))
+	require.Equal(t, "another authority or account is wanted", production.mustStatus(t)[0].Why)
+	require.NoError(t, production.Ensure(t.Context(), "example.org"))
+	require.NotEqual(t, second.SerialNumber, a.verify(t, production, "example.org", "example.org").SerialNumber)
+}
+
+// An authority that does not take the identifier of the certificate that is
+// replaced gives the next one all the same.
+func TestReplacesIsRefused(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	refused := false
+	a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/order-plz" || refused {
+			return false
+		}
+		refused = true
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"type":"urn:ietf:params:acme:error:malformed","detail":"no order of the certificate"}`)
+		return true
+	})
+	require.NoError(t, m.Renew(t.Context(), "example.org"))
+	require.True(t, refused)
+}
+
 func TestLostAccountIsMadeAgain(t *testing.T) {
 	a := newAuthority(t, options{})
 	m := a.manager(t)

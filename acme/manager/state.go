@@ -21,7 +21,7 @@ import (
 type state struct {
 	Names         []string  `json:"names"`
 	Profile       string    `json:"profile,omitempty"`
-	Serial        string    `json:"serial,omitempty"` // of the certificate that the rest is about
+	Origin        origin    `json:"origin,omitzero"` // of the certificate in place
 	Suggested     *window   `json:"suggested,omitempty"`
 	AskAgain      time.Time `json:"ask_again,omitzero"` // for renewal information
 	RevokedSerial string    `json:"revoked_serial,omitempty"`
@@ -32,6 +32,14 @@ type state struct {
 	LastError     string    `json:"last_error,omitempty"`
 	LastErrorAt   time.Time `json:"last_error_at,omitzero"`
 	Order         *pending  `json:"order,omitempty"`
+}
+
+// origin says where a certificate came from. Of one that was not ordered here
+// the serial number is all that is known.
+type origin struct {
+	Serial  string `json:"serial,omitempty"`
+	CA      string `json:"ca,omitempty"`
+	Account string `json:"account,omitempty"` // its URL
 }
 
 // pending is an order whose certificate has not been fetched: after a crash it

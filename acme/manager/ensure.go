@@ -111,7 +111,7 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 	}
 	m.log().Info("certificate", "name", c.ID(), "serial", serial(leaf), "expires", leaf.NotAfter)
 	s.Order, s.RevokedSerial, s.Suggested, s.AskAgain = nil, "", nil, time.Time{}
-	s.Origin = origin{serial(leaf), m.ca(), got.account}
+	s.Origin = origin{serial(leaf), m.ca(), got.account, c.Profile}
 	return m.save(c, *s)
 }
 
@@ -142,9 +142,6 @@ func run(ctx context.Context, command []string) error {
 
 // orderDue reports whether the current certificate does not do any more.
 func (m *Manager) orderDue(c Certificate, s state, leaf *x509.Certificate) bool {
-	if s.Profile != c.Profile && s.Origin.Serial != "" {
-		return true
-	}
 	at, _ := m.renewalOf(c, s, leaf)
 	return !at.After(m.now())
 }
@@ -158,6 +155,8 @@ func (m *Manager) renewalOf(c Certificate, s state, leaf *x509.Certificate) (tim
 		return m.now(), "other names are wanted"
 	case m.foreign(s.Origin, leaf):
 		return m.now(), "another authority or account is wanted"
+	case s.Origin.CA != "" && s.Origin.Profile != c.Profile:
+		return m.now(), "another profile is wanted"
 	}
 	return renewal(leaf.NotBefore, leaf.NotAfter, s.Suggested)
 }

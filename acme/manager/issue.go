@@ -86,7 +86,8 @@ func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s
 // from the next.
 func (m *Manager) request(client *client, c Certificate, s *state, replaced *x509.Certificate) (order, error) {
 	replacing := ""
-	if replaced != nil && s.Origin == (origin{serial(replaced), m.ca(), client.account}) && s.RevokedSerial != s.Origin.Serial {
+	from := s.Origin
+	if replaced != nil && from.Serial == serial(replaced) && from.CA == m.ca() && from.Account == client.account && s.RevokedSerial != from.Serial {
 		replacing = replaces(replaced)
 	}
 	o, err := client.newOrder(c.names(), c.Profile, replacing)

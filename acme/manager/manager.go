@@ -286,7 +286,7 @@ func (m *Manager) find(name string) (Certificate, error) {
 	if i := slices.Index(c.Names, canonical(name)); i > 0 {
 		c.Names[0], c.Names[i] = c.Names[i], c.Names[0]
 	}
-	c.Profile = s.Profile
+	c.Profile = s.Origin.Profile
 	return c, nil
 }
 

@@ -20,7 +20,6 @@ import (
 // state is what is known of a certificate between runs.
 type state struct {
 	Names         []string  `json:"names"`
-	Profile       string    `json:"profile,omitempty"`
 	Origin        origin    `json:"origin,omitzero"` // of the certificate in place
 	Suggested     *window   `json:"suggested,omitempty"`
 	AskAgain      time.Time `json:"ask_again,omitzero"` // for renewal information
@@ -40,6 +39,7 @@ type origin struct {
 	Serial  string `json:"serial,omitempty"`
 	CA      string `json:"ca,omitempty"`
 	Account string `json:"account,omitempty"` // its URL
+	Profile string `json:"profile,omitempty"`
 }
 
 // pending is an order whose certificate has not been fetched: after a crash it
@@ -72,7 +72,7 @@ func (m *Manager) load(c Certificate) state {
 }
 
 func (m *Manager) save(c Certificate, s state) error {
-	s.Names, s.Profile = c.names(), c.Profile
+	s.Names = c.names()
 	return m.writeJSON(m.statePath(c), s)
 }
 
@@ -234,7 +234,7 @@ func (m *Manager) statusOf(c Certificate) Status {
 	}
 	var wait *WaitError
 	if errors.As(m.mayTry(c, s, true), &wait) && wait.Until.After(status.Renewal) {
-		status.Renewal, status.Why = wait.Until, "the last attempt failed"
+		status.Renewal, status.Why = wait.Until, status.Why+"; the last attempt failed"
 	}
 	return status
 }

@@ -128,6 +128,40 @@ func TestOrderIsResumed(t *testing.T) {
 	a.verify(t, m, "example.org", "example.org")
 }
 
+// A crash after the switch, before that is written down: the certificate in place
+// is not taken for the next one.
+func TestOrderIsSettled(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.step = func(step string) {
+		if step == "switched" {
+			panic("crash")
+		}
+	}
+	require.PanicsWithValue(t, "crash", func() { m.Ensure(t.Context(), "example.org") })
+	m.step = nil
+	first := a.verify(t, m, "example.org", "example.org")
+	require.NoError(t, m.Renew(t.Context(), "example.org"))
+	require.NotEqual(t, first.SerialNumber, a.verify(t, m, "example.org", "example.org").SerialNumber)
+	require.Equal(t, 2, a.ordered())
+}
+
+// An order that a crash has left is not taken up again when it is old.
+func TestStaleOrderIsDropped(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.step = func(step string) {
+		if step == "before the version is there" {
+			panic("crash")
+		}
+	}
+	require.PanicsWithValue(t, "crash", func() { m.Ensure(t.Context(), "example.org") })
+	m.step = nil
+	m.Clock = func() time.Time { return time.Now().Add(60 * 24 * time.Hour) }
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
+}
+
 func TestRenewal(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	day := 24 * time.Hour

@@ -35,6 +35,9 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 	defer unlock()
 	s := m.load(c)
 	current, err := m.current(c)
+	if err == nil && s.settled(current.leaf) {
+		s.settle(current.leaf)
+	}
 	if err == nil {
 		m.askRenewal(ctx, c, &s, current.leaf)
 	}
@@ -110,8 +113,7 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 		return err
 	}
 	m.log().Info("certificate", "name", c.ID(), "serial", serial(leaf), "expires", leaf.NotAfter)
-	s.Order, s.RevokedSerial, s.Suggested, s.AskAgain = nil, "", nil, time.Time{}
-	s.Origin = origin{serial(leaf), m.ca(), got.account, c.Profile}
+	s.settle(leaf)
 	return m.save(c, *s)
 }
 

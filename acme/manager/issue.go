@@ -25,9 +25,8 @@ const (
 
 // issued is a certificate as it comes from the authority.
 type issued struct {
-	key     crypto.Signer
-	chain   []byte // PEM, the leaf first
-	account string // that ordered it
+	key   crypto.Signer
+	chain []byte // PEM, the leaf first
 }
 
 // order gets a certificate: by an order that a crash has left, or a new one.
@@ -67,7 +66,7 @@ func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s
 	if err != nil {
 		return nil, err
 	}
-	s.Order = &pending{URL: o.url, CA: m.ca(), Names: c.names(), Profile: c.Profile, Key: encoded}
+	s.Order = &pending{o.url, c.names(), encoded, origin{CA: m.ca(), Account: client.account, Profile: c.Profile, Ordered: m.now()}}
 	if err := m.save(c, *s); err != nil {
 		return nil, err
 	}
@@ -109,7 +108,7 @@ func (m *Manager) orderError(client *client, c Certificate, err error) error {
 // resume fetches the certificate of an order that was finalized before a crash.
 func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *state) *issued {
 	p := s.Order
-	if p == nil || p.CA != m.ca() || p.Profile != c.Profile || !sameNames(p.Names, c.names()) {
+	if p == nil || !m.useful(p, c, client.account) {
 		return nil
 	}
 	key, err := parseKey(p.Key)
@@ -126,6 +125,14 @@ func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *
 	}
 	m.log().Info("fetched what an earlier run had ordered", "certificate", c.ID())
 	return got
+}
+
+// useful reports whether a pending order is for what is wanted, and not so old
+// that its certificate would not be a new one.
+func (m *Manager) useful(p *pending, c Certificate, account string) bool {
+	from := p.Origin
+	return from.CA == m.ca() && from.Account == account && from.Profile == c.Profile && sameNames(p.Names, c.names()) &&
+		!due(from.Ordered.Add(maxWait), m.now())
 }
 
 // fetch waits for the certificate of a finalized order, and chooses its chain.
@@ -150,7 +157,7 @@ func (m *Manager) fetch(ctx context.Context, client *client, c Certificate, url 
 	if err := fits(chain, c.names(), key); err != nil {
 		return nil, err
 	}
-	return &issued{key, chain, client.account}, nil
+	return &issued{key, chain}, nil
 }
 
 // preferred returns the first chain that ends at the named root, or the default.
@@ -170,14 +177,19 @@ func fits(chain []byte, names []string, key crypto.Signer) error {
 	if err != nil {
 		return err
 	}
-	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(certs[0].PublicKey) {
+	if !belongs(certs[0], key) {
 		return errors.New("the authority's certificate is for another key")
 	}
 	if !sameNames(certs[0].DNSNames, names) {
 		return fmt.Errorf("the authority's certificate is for %s", strings.Join(certs[0].DNSNames, " "))
 	}
 	return nil
+}
+
+// belongs reports whether a certificate is for a key.
+func belongs(leaf *x509.Certificate, key crypto.Signer) bool {
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(leaf.PublicKey)
 }
 
 func parseChain(chain []byte) ([]*x509.Certificate, error) {

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -36,20 +37,36 @@ type state struct {
 // origin says where a certificate came from. Of one that was not ordered here
 // the serial number is all that is known.
 type origin struct {
-	Serial  string `json:"serial,omitempty"`
-	CA      string `json:"ca,omitempty"`
-	Account string `json:"account,omitempty"` // its URL
-	Profile string `json:"profile,omitempty"`
+	Serial  string    `json:"serial,omitempty"`
+	CA      string    `json:"ca,omitempty"`
+	Account string    `json:"account,omitempty"` // its URL
+	Profile string    `json:"profile,omitempty"`
+	Ordered time.Time `json:"ordered,omitzero"`
 }
 
-// pending is an order whose certificate has not been fetched: after a crash it
-// is, instead of ordering another one.
+// pending is an order whose certificate is not in place: it is fetched again
+// after a failure or a crash, instead of ordering another one.
 type pending struct {
-	URL     string   `json:"url"`
-	CA      string   `json:"ca"`
-	Names   []string `json:"names"`
-	Profile string   `json:"profile,omitempty"`
-	Key     []byte   `json:"key"` // PEM
+	URL    string   `json:"url"`
+	Names  []string `json:"names"`
+	Key    []byte   `json:"key"` // PEM
+	Origin origin   `json:"origin"`
+}
+
+// settle notes that the certificate of the pending order is in place.
+func (s *state) settle(leaf *x509.Certificate) {
+	s.Origin = s.Order.Origin
+	s.Origin.Serial = serial(leaf)
+	s.Order, s.RevokedSerial, s.Suggested, s.AskAgain = nil, "", nil, time.Time{}
+}
+
+// settled reports whether that happened just before a crash.
+func (s *state) settled(leaf *x509.Certificate) bool {
+	if s.Order == nil {
+		return false
+	}
+	key, err := parseKey(s.Order.Key)
+	return err == nil && belongs(leaf, key)
 }
 
 func (m *Manager) statePath(c Certificate) string {

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,6 +127,39 @@ func TestOrderIsResumed(t *testing.T) {
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 	require.Equal(t, 1, a.ordered())
 	a.verify(t, m, "example.org", "example.org")
+}
+
+// Downloads that fail are repeated; the order is not.
+func TestDownloadIsRepeated(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	for _, status := range []int{http.StatusNotFound, http.StatusBadGateway} {
+		a.refuse("/certZ/", "serverInternal", "down", status, nil)
+		require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "download of the certificate, which is tried again: down")
+	}
+	a.intercept(nil)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 1, a.ordered())
+	a.verify(t, m, "example.org", "example.org")
+}
+
+// Nor is it when the finalization did not get through; one that the authority
+// does not know any more is.
+func TestFinalizationIsRepeated(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	a.refuse("/finalize-order/", "serverInternal", "down", http.StatusInternalServerError, nil)
+	require.Error(t, m.Ensure(t.Context(), "example.org"))
+	a.intercept(nil)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 1, a.ordered())
+
+	a.refuse("/certZ/", "serverInternal", "down", http.StatusBadGateway, nil)
+	require.Error(t, m.Renew(t.Context(), "example.org"))
+	ordered := a.ordered()
+	a.refuse("/my-order/", "malformed", "no such order", http.StatusNotFound, nil)
+	require.Error(t, m.Renew(t.Context(), "example.org"))
+	require.Greater(t, a.ordered(), ordered)
 }
 
 // A crash after the switch, before that is written down: the certificate in place

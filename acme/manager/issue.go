@@ -35,8 +35,8 @@ func (m *Manager) order(ctx context.Context, c Certificate, s *state, replaced *
 	if err != nil {
 		return nil, err
 	}
-	if got := m.resume(ctx, client, c, s); got != nil {
-		return got, nil
+	if got, err := m.resume(ctx, client, c, s); got != nil || err != nil {
+		return got, err
 	}
 	got, err := m.newOrder(ctx, client, c, s, replaced)
 	if isProblem(err, "accountDoesNotExist") {
@@ -70,14 +70,10 @@ func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s
 	if err := m.save(c, *s); err != nil {
 		return nil, err
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: c.names()}, key)
-	if err != nil {
+	if err := m.finalize(client, c, o, key); err != nil {
 		return nil, err
 	}
-	if err := client.finalize(o, csr); err != nil {
-		return nil, err
-	}
-	return m.fetch(ctx, client, c, o.url, key)
+	return m.fetch(ctx, client, c, s, key)
 }
 
 // request asks for an order that replaces a certificate of the same account (RFC
@@ -105,26 +101,44 @@ func (m *Manager) orderError(client *client, c Certificate, err error) error {
 	return err
 }
 
-// resume fetches the certificate of an order that was finalized before a crash.
-func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *state) *issued {
-	p := s.Order
-	if p == nil || !m.useful(p, c, client.account) {
-		return nil
+// resume gets the certificate of an order that is under way already: a failure
+// of the network or of the disk is no reason for another order. It returns nil
+// when there is none.
+func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *state) (*issued, error) {
+	if s.Order == nil {
+		return nil, nil
 	}
-	key, err := parseKey(p.Key)
+	key, err := parseKey(s.Order.Key)
+	if err != nil || !m.useful(s.Order, c, client.account) {
+		s.Order = nil
+		return nil, nil
+	}
+	o, err := client.order(s.Order.URL)
+	switch {
+	case refused(err):
+		s.Order = nil
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case o.status == "ready":
+		err = m.finalize(client, c, o, key)
+	case o.status != "valid" && o.status != "processing":
+		s.Order = nil
+		return nil, nil
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	o, err := client.order(p.URL)
-	if err != nil || o.status != "valid" && o.status != "processing" {
-		return nil
-	}
-	got, err := m.fetch(ctx, client, c, p.URL, key)
+	m.log().Info("going on with an earlier order", "certificate", c.ID(), "order", o.url)
+	return m.fetch(ctx, client, c, s, key)
+}
+
+func (m *Manager) finalize(client *client, c Certificate, o order, key crypto.Signer) error {
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: c.names()}, key)
 	if err != nil {
-		return nil
+		return err
 	}
-	m.log().Info("fetched what an earlier run had ordered", "certificate", c.ID())
-	return got
+	return client.finalize(o, csr)
 }
 
 // useful reports whether a pending order is for what is wanted, and not so old
@@ -135,26 +149,29 @@ func (m *Manager) useful(p *pending, c Certificate, account string) bool {
 		!due(from.Ordered.Add(maxWait), m.now())
 }
 
-// fetch waits for the certificate of a finalized order, and chooses its chain.
-func (m *Manager) fetch(ctx context.Context, client *client, c Certificate, url string, key crypto.Signer) (*issued, error) {
+// fetch waits for the certificate of the pending order, which is finalized, and
+// chooses its chain. An order that comes to nothing is pending no more.
+func (m *Manager) fetch(ctx context.Context, client *client, c Certificate, s *state, key crypto.Signer) (*issued, error) {
 	var o order
 	err := poll(ctx, func() (bool, error) {
 		var err error
-		o, err = client.order(url)
-		if err == nil && o.status == "invalid" {
-			err = errors.New("the authority has made the order invalid, without saying why")
-		}
-		return o.status == "valid", err
+		o, err = client.order(s.Order.URL)
+		return o.status == "valid" || o.problem != nil, err
 	})
 	if err != nil {
 		return nil, err
 	}
+	if o.problem != nil {
+		s.Order = nil
+		return nil, o.problem
+	}
 	chains, err := client.chains(o.certificate)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("download of the certificate, which is tried again: %w", err)
 	}
 	chain := preferred(chains, c.PreferredChain)
 	if err := fits(chain, c.names(), key); err != nil {
+		s.Order = nil
 		return nil, err
 	}
 	return &issued{key, chain}, nil

@@ -40,6 +40,7 @@ type order struct {
 	finalize    string
 	certificate string
 	authz       []string
+	problem     error // why it is invalid
 }
 
 // authorization is one of an order's.
@@ -122,14 +123,18 @@ func (c *client) order(url string) (order, error) {
 	if err != nil {
 		return order{}, problem(err)
 	}
-	if o.Status == lego.StatusInvalid && o.Error != nil {
-		return orderOf(url, o), problem(o.Err())
-	}
 	return orderOf(url, o), nil
 }
 
 func orderOf(url string, o lego.ExtendedOrder) order {
-	return order{url: url, status: o.Status, finalize: o.Finalize, certificate: o.Certificate, authz: o.Authorizations}
+	result := order{url: url, status: o.Status, finalize: o.Finalize, certificate: o.Certificate, authz: o.Authorizations}
+	if o.Status == lego.StatusInvalid {
+		result.problem = errors.New("the authority has made the order invalid, without saying why")
+		if o.Error != nil {
+			result.problem = problem(o.Err())
+		}
+	}
+	return result
 }
 
 func (c *client) authorization(url string) (authorization, error) {

@@ -27,6 +27,7 @@ const (
 	maxNames      = 100 // of one certificate
 	maxOrders     = 4   // under way at once
 	maxSleep      = time.Minute
+	minLook       = time.Second // between two looks of Run at a certificate
 	orderTimeout  = 30 * time.Minute
 	reloadTimeout = 2 * time.Minute
 )

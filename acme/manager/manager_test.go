@@ -304,6 +304,51 @@ func TestReloadUntilItSucceeds(t *testing.T) {
 	require.Equal(t, 1, a.ordered())
 }
 
+// A clock that is a week ahead has every certificate of six days look ended: it
+// is said, and four are ordered a day.
+func TestClockAhead(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	ahead := 7 * 24 * time.Hour
+	m.Clock = func() time.Time { return time.Now().Add(ahead) }
+	m.Certificates = []Certificate{{Names: []string{"example.org"}, Profile: "shortlived"}}
+	for range 3 {
+		require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "by this clock: is that right?")
+		require.ErrorContains(t, m.ensure(t.Context(), m.Certificates[0], false, true), "by this clock")
+	}
+	require.Equal(t, 1, a.ordered())
+	require.Greater(t, m.nextLook(m.Certificates[0]).Sub(m.now()), 5*time.Hour)
+	ahead += maxSpacing
+	require.Error(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
+	ahead = 0
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
+}
+
+// An authority whose windows have always passed gets no endless orders.
+func TestWindowsThatHaveAlwaysPassed(t *testing.T) {
+	a := newAuthority(t, options{})
+	a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/draft-ietf-acme-ari-03/renewalInfo/") {
+			return false
+		}
+		fmt.Fprint(w, `{"suggestedWindow": {"start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"}}`)
+		return true
+	})
+	m := a.manager(t)
+	for range 3 {
+		require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	}
+	require.Equal(t, 1, a.ordered())
+	require.Contains(t, m.mustStatus(t)[0].Why, "the last order is too recent")
+	m.Clock = func() time.Time { return time.Now().Add(maxSpacing) }
+	for range 3 {
+		require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	}
+	require.Equal(t, 2, a.ordered())
+}
+
 // A clock that jumps does not stop anything: neither back nor forth.
 func TestClockJumps(t *testing.T) {
 	a := newAuthority(t, options{})

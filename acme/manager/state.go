@@ -242,13 +242,11 @@ func (m *Manager) Status() ([]Status, error) {
 func (m *Manager) statusOf(c Certificate) Status {
 	s := m.load(c)
 	status := Status{Name: c.ID(), Names: c.names(), ReloadDue: s.ReloadDue, LastError: s.LastError, ErrorAt: s.LastErrorAt}
-	current, err := m.current(c)
-	if err != nil {
-		status.Renewal, status.Why = m.now(), "there is none yet"
-	} else {
+	current, _ := m.current(c)
+	if current != nil {
 		status.Expires, status.Issuer = current.leaf.NotAfter, current.leaf.Issuer.CommonName
-		status.Renewal, status.Why = m.renewalOf(c, s, current.leaf)
 	}
+	status.Renewal, status.Why = m.nextOrder(c, s, current)
 	var wait *WaitError
 	if errors.As(m.mayTry(c, s, true), &wait) && wait.Until.After(status.Renewal) {
 		status.Renewal, status.Why = wait.Until, status.Why+"; the last attempt failed"

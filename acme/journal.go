@@ -22,8 +22,9 @@ const lockPoll = 20 * time.Millisecond
 
 // A Journal remembers, in a directory, the records that are published, from
 // before they are until they are not. What a crash left is so found and
-// removed. Several processes and solvers may share a directory, but not by NFS
-// versions without locks.
+// removed. Several processes and solvers may share a directory; several hosts as
+// well, by a filesystem with locks that hold among them. What a crash left on
+// another host is removed when it is a day old.
 //
 // Files: journal.json (mode 0600) and *.lock. The directory is made with mode
 // 0700 when it is not there.
@@ -41,6 +42,7 @@ type entry struct {
 	Since     time.Time `json:"since"`
 	Owner     process   `json:"owner"`            // while it runs, the record is wanted
 	Waiting   bool      `json:"waiting,omitzero"` // appended, but not yet waited for
+	Done      bool      `json:"done,omitzero"`    // to be removed, whether or not its owner runs
 }
 
 func (e entry) record() Record {
@@ -58,13 +60,15 @@ type ledger struct {
 	Undeployed []string `json:"undeployed,omitempty"`
 }
 
-// orphaned reports whether nobody will come to remove an entry's record.
+// orphaned reports whether nobody wants an entry's record, and nobody will come
+// to remove it.
 func (e entry) orphaned(now time.Time) bool {
-	switch e.Owner.state() {
-	case running:
-		return false
-	case ended:
+	state := e.Owner.state()
+	switch {
+	case e.Done || state == ended:
 		return true
+	case state == running:
+		return false
 	}
 	return now.Sub(e.Since) > reapAfter
 }
@@ -124,6 +128,16 @@ func (j *Journal) add(ctx context.Context, entries []entry) error {
 			} else {
 				l.Records = append(l.Records, e)
 			}
+		}
+	})
+}
+
+// abandon notes that entries are to be removed: when that fails, whoever comes
+// next tries again.
+func (j *Journal) abandon(ctx context.Context, entries []entry) error {
+	return j.update(ctx, func(l *ledger) {
+		for i, e := range l.Records {
+			l.Records[i].Done = e.Done || slices.ContainsFunc(entries, e.same)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,7 @@ func selfMade(t testing.TB, number int64, notBefore time.Time, life time.Duratio
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return &issued{key, append(block, block...)}
+	return &issued{key: key, chain: append(block, block...)}
 }
 
 var example = Certificate{Names: []string{"example.org"}}
@@ -126,6 +127,73 @@ func TestOrderIsResumed(t *testing.T) {
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 	require.Equal(t, 1, a.ordered())
 	a.verify(t, m, "example.org", "example.org")
+}
+
+// Downloads that fail are repeated; the order is not.
+func TestDownloadIsRepeated(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	for _, status := range []int{http.StatusNotFound, http.StatusBadGateway} {
+		a.refuse("/certZ/", "serverInternal", "down", status, nil)
+		require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "download of the certificate, which is tried again: down")
+	}
+	a.intercept(nil)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 1, a.ordered())
+	a.verify(t, m, "example.org", "example.org")
+}
+
+// Nor is it when the finalization did not get through; one that the authority
+// does not know any more is.
+func TestFinalizationIsRepeated(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	a.refuse("/finalize-order/", "serverInternal", "down", http.StatusInternalServerError, nil)
+	require.Error(t, m.Ensure(t.Context(), "example.org"))
+	a.intercept(nil)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 1, a.ordered())
+
+	a.refuse("/certZ/", "serverInternal", "down", http.StatusBadGateway, nil)
+	require.Error(t, m.Renew(t.Context(), "example.org"))
+	ordered := a.ordered()
+	a.refuse("/my-order/", "malformed", "no such order", http.StatusNotFound, nil)
+	require.Error(t, m.Renew(t.Context(), "example.org"))
+	require.Greater(t, a.ordered(), ordered)
+}
+
+// A crash after the switch, before that is written down: the certificate in place
+// is not taken for the next one.
+func TestOrderIsSettled(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.step = func(step string) {
+		if step == "switched" {
+			panic("crash")
+		}
+	}
+	require.PanicsWithValue(t, "crash", func() { m.Ensure(t.Context(), "example.org") })
+	m.step = nil
+	first := a.verify(t, m, "example.org", "example.org")
+	require.NoError(t, m.Renew(t.Context(), "example.org"))
+	require.NotEqual(t, first.SerialNumber, a.verify(t, m, "example.org", "example.org").SerialNumber)
+	require.Equal(t, 2, a.ordered())
+}
+
+// An order that a crash has left is not taken up again when it is old.
+func TestStaleOrderIsDropped(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.step = func(step string) {
+		if step == "before the version is there" {
+			panic("crash")
+		}
+	}
+	require.PanicsWithValue(t, "crash", func() { m.Ensure(t.Context(), "example.org") })
+	m.step = nil
+	m.Clock = func() time.Time { return time.Now().Add(60 * 24 * time.Hour) }
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
 }
 
 func TestRenewal(t *testing.T) {

@@ -29,8 +29,8 @@ const (
 
 // client is an account's connection to an authority, for as long as its context.
 type client struct {
-	core *api.Core
-	url  string // of the authority's directory
+	core    *api.Core
+	account string // its URL, "" before there is one
 }
 
 // order is one of the authority's.
@@ -40,6 +40,7 @@ type order struct {
 	finalize    string
 	certificate string
 	authz       []string
+	problem     error // why it is invalid
 }
 
 // authorization is one of an order's.
@@ -71,18 +72,18 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.transport.RoundTrip(r)
 }
 
-// connect fetches the authority's directory. The kid is the account's URL, ""
-// before there is one.
-func connect(ctx context.Context, base *http.Client, directory, kid string, key crypto.PrivateKey) (*client, error) {
+// connect fetches the authority's directory. The account is its URL, "" before
+// there is one.
+func connect(ctx context.Context, base *http.Client, directory, account string, key crypto.PrivateKey) (*client, error) {
 	transport := http.DefaultTransport
 	if base != nil && base.Transport != nil {
 		transport = base.Transport
 	}
-	core, err := api.New(&http.Client{Transport: bound{ctx, transport}, Timeout: requestTimeout}, userAgent, directory, kid, key)
+	core, err := api.New(&http.Client{Transport: bound{ctx, transport}, Timeout: requestTimeout}, userAgent, directory, account, key)
 	if err != nil {
 		return nil, problem(err)
 	}
-	return &client{core, directory}, nil
+	return &client{core, account}, nil
 }
 
 // register makes the key's account, or finds the one that it has.
@@ -94,7 +95,7 @@ func (c *client) register(email string, agree bool, external *ExternalAccount) (
 	var account lego.ExtendedAccount
 	var err error
 	if external != nil {
-		account, err = c.core.Accounts.NewEAB(request, external.KeyID, external.HMAC)
+		account, err = c.core.Accounts.NewEAB(request, external.KeyID, string(external.HMAC))
 	} else {
 		account, err = c.core.Accounts.New(request)
 	}
@@ -122,14 +123,18 @@ func (c *client) order(url string) (order, error) {
 	if err != nil {
 		return order{}, problem(err)
 	}
-	if o.Status == lego.StatusInvalid && o.Error != nil {
-		return orderOf(url, o), problem(o.Err())
-	}
 	return orderOf(url, o), nil
 }
 
 func orderOf(url string, o lego.ExtendedOrder) order {
-	return order{url: url, status: o.Status, finalize: o.Finalize, certificate: o.Certificate, authz: o.Authorizations}
+	result := order{url: url, status: o.Status, finalize: o.Finalize, certificate: o.Certificate, authz: o.Authorizations}
+	if o.Status == lego.StatusInvalid {
+		result.problem = errors.New("the authority has made the order invalid, without saying why")
+		if o.Error != nil {
+			result.problem = problem(o.Err())
+		}
+	}
+	return result
 }
 
 func (c *client) authorization(url string) (authorization, error) {

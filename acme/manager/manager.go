@@ -27,6 +27,7 @@ const (
 	maxNames      = 100 // of one certificate
 	maxOrders     = 4   // under way at once
 	maxSleep      = time.Minute
+	minLook       = time.Second // between two looks of Run at a certificate
 	orderTimeout  = 30 * time.Minute
 	reloadTimeout = 2 * time.Minute
 )
@@ -286,7 +287,7 @@ func (m *Manager) find(name string) (Certificate, error) {
 	if i := slices.Index(c.Names, canonical(name)); i > 0 {
 		c.Names[0], c.Names[i] = c.Names[i], c.Names[0]
 	}
-	c.Profile = s.Profile
+	c.Profile = s.Origin.Profile
 	return c, nil
 }
 

@@ -102,7 +102,10 @@ func TestOptions(t *testing.T) {
 	require.EqualValues(t, 0o640, info.Mode().Perm())
 
 	m.Certificates[0].Profile = "eternal"
-	require.ErrorContains(t, m.Ensure(t.Context(), "www.example.org"), "profiles of the authority: default, shortlived")
+	for range 2 { // what failed is not forgotten
+		require.ErrorContains(t, m.Ensure(t.Context(), "www.example.org"), "profiles of the authority: default, shortlived")
+		require.Contains(t, m.mustStatus(t)[0].Why, "another profile is wanted")
+	}
 }
 
 func TestExternalAccount(t *testing.T) {
@@ -112,7 +115,6 @@ func TestExternalAccount(t *testing.T) {
 	require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "external account binding")
 	m.External = &ExternalAccount{KeyID: "kid-1", HMAC: "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
-	require.NotContains(t, fmt.Sprintf("%v %+v %#v", *m.External, m.External, *m.External), m.External.HMAC)
 }
 
 func TestTermsOfService(t *testing.T) {
@@ -144,6 +146,18 @@ func TestRenewalInformation(t *testing.T) {
 	order, err := a.db.GetOrderByIssuedSerial(a.db.GetCertificateBySerial(second.SerialNumber).ID)
 	require.NoError(t, err)
 	require.Equal(t, replaces(first), order.Replaces)
+}
+
+// Who asks for renewal information needs no account, and makes none beside one
+// who is making it.
+func TestRenewalInformationNeedsNoAccount(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.NoError(t, os.RemoveAll(m.accountDir()))
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Contains(t, m.mustStatus(t)[0].Why, "the authority's window")
+	require.NoDirExists(t, m.accountDir())
 }
 
 // suggest has the authority suggest a window for a certificate.
@@ -202,6 +216,7 @@ func TestFailingValidations(t *testing.T) {
 	var wait *WaitError
 	require.ErrorAs(t, restarted.Ensure(t.Context(), "www.example.org"), &wait, "another certificate with the name, after a restart")
 	require.Equal(t, now.Add(time.Hour).Unix(), wait.Until.Unix())
+	require.ErrorAs(t, restarted.Ensure(t.Context(), "*.example.org"), &wait, "nor its wildcard, which is proved by the same record")
 	require.Equal(t, 5, a.ordered())
 	now = now.Add(time.Hour + time.Second)
 	lie.Store(false)
@@ -289,6 +304,51 @@ func TestReloadUntilItSucceeds(t *testing.T) {
 	require.Equal(t, 1, a.ordered())
 }
 
+// A clock that is a week ahead has every certificate of six days look ended: it
+// is said, and four are ordered a day.
+func TestClockAhead(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	ahead := 7 * 24 * time.Hour
+	m.Clock = func() time.Time { return time.Now().Add(ahead) }
+	m.Certificates = []Certificate{{Names: []string{"example.org"}, Profile: "shortlived"}}
+	for range 3 {
+		require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "by this clock: is that right?")
+		require.ErrorContains(t, m.ensure(t.Context(), m.Certificates[0], false, true), "by this clock")
+	}
+	require.Equal(t, 1, a.ordered())
+	require.Greater(t, m.nextLook(m.Certificates[0]).Sub(m.now()), 5*time.Hour)
+	ahead += maxSpacing
+	require.Error(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
+	ahead = 0
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
+}
+
+// An authority whose windows have always passed gets no endless orders.
+func TestWindowsThatHaveAlwaysPassed(t *testing.T) {
+	a := newAuthority(t, options{})
+	a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/draft-ietf-acme-ari-03/renewalInfo/") {
+			return false
+		}
+		fmt.Fprint(w, `{"suggestedWindow": {"start": "2020-01-01T00:00:00Z", "end": "2020-01-02T00:00:00Z"}}`)
+		return true
+	})
+	m := a.manager(t)
+	for range 3 {
+		require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	}
+	require.Equal(t, 1, a.ordered())
+	require.Contains(t, m.mustStatus(t)[0].Why, "the last order is too recent")
+	m.Clock = func() time.Time { return time.Now().Add(maxSpacing) }
+	for range 3 {
+		require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	}
+	require.Equal(t, 2, a.ordered())
+}
+
 // A clock that jumps does not stop anything: neither back nor forth.
 func TestClockJumps(t *testing.T) {
 	a := newAuthority(t, options{})
@@ -331,6 +391,56 @@ func TestHTTP01(t *testing.T) {
 	require.NoError(t, listening.Ensure(t.Context(), "example.org"))
 	m.Certificates[0].Names = []string{"*.example.org"}
 	require.ErrorContains(t, m.Certificates[0].Check(), "wildcards need dns-01")
+}
+
+// A certificate of another authority or account is replaced at once, and not
+// named to one that never saw it.
+func TestChangeOfAuthorityAndAccount(t *testing.T) {
+	a := newAuthority(t, options{})
+	staging := newAuthority(t, options{})
+	m := staging.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	staging.verify(t, m, "example.org", "example.org")
+
+	production := a.manager(t)
+	production.Dir = m.Dir
+	require.Equal(t, "another authority or account is wanted", production.mustStatus(t)[0].Why)
+	require.NoError(t, production.Ensure(t.Context(), "example.org"))
+	first := a.verify(t, production, "example.org", "example.org")
+
+	require.NoError(t, os.RemoveAll(production.accountDir()))
+	require.NoError(t, production.Renew(t.Context(), "example.org"))
+	second := a.verify(t, production, "example.org", "example.org")
+	require.NotEqual(t, first.SerialNumber, second.SerialNumber)
+
+	other := a.manager(t)
+	require.NoError(t, other.Ensure(t.Context(), "www.example.org"))
+	require.NoError(t, os.RemoveAll(production.accountDir()))
+	require.NoError(t, os.CopyFS(production.accountDir(), os.DirFS(other.accountDir())))
+	require.Equal(t, "another authority or account is wanted", production.mustStatus(t)[0].Why)
+	require.NoError(t, production.Ensure(t.Context(), "example.org"))
+	require.NotEqual(t, second.SerialNumber, a.verify(t, production, "example.org", "example.org").SerialNumber)
+}
+
+// An authority that does not take the identifier of the certificate that is
+// replaced gives the next one all the same.
+func TestReplacesIsRefused(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	refused := false
+	a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/order-plz" || refused {
+			return false
+		}
+		refused = true
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"type":"urn:ietf:params:acme:error:malformed","detail":"no order of the certificate"}`)
+		return true
+	})
+	require.NoError(t, m.Renew(t.Context(), "example.org"))
+	require.True(t, refused)
 }
 
 func TestLostAccountIsMadeAgain(t *testing.T) {

@@ -3,6 +3,7 @@ package manager
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -53,6 +54,12 @@ var advice = map[string]string{
 func isProblem(err error, kind string) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Type == problemSpace+kind
+}
+
+// refused reports whether the authority has said no, and would again.
+func refused(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && 400 <= p.Status && p.Status < 500 && p.Status != http.StatusTooManyRequests
 }
 
 // A ValidationError says for which names the control could not be proved.

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -20,8 +21,7 @@ import (
 // state is what is known of a certificate between runs.
 type state struct {
 	Names         []string  `json:"names"`
-	Profile       string    `json:"profile,omitempty"`
-	Serial        string    `json:"serial,omitempty"` // of the certificate that the rest is about
+	Origin        origin    `json:"origin,omitzero"` // of the certificate in place
 	Suggested     *window   `json:"suggested,omitempty"`
 	AskAgain      time.Time `json:"ask_again,omitzero"` // for renewal information
 	RevokedSerial string    `json:"revoked_serial,omitempty"`
@@ -34,14 +34,39 @@ type state struct {
 	Order         *pending  `json:"order,omitempty"`
 }
 
-// pending is an order whose certificate has not been fetched: after a crash it
-// is, instead of ordering another one.
+// origin says where a certificate came from. Of one that was not ordered here
+// the serial number is all that is known.
+type origin struct {
+	Serial  string    `json:"serial,omitempty"`
+	CA      string    `json:"ca,omitempty"`
+	Account string    `json:"account,omitempty"` // its URL
+	Profile string    `json:"profile,omitempty"`
+	Ordered time.Time `json:"ordered,omitzero"`
+}
+
+// pending is an order whose certificate is not in place: it is fetched again
+// after a failure or a crash, instead of ordering another one.
 type pending struct {
-	URL     string   `json:"url"`
-	CA      string   `json:"ca"`
-	Names   []string `json:"names"`
-	Profile string   `json:"profile,omitempty"`
-	Key     []byte   `json:"key"` // PEM
+	URL    string   `json:"url"`
+	Names  []string `json:"names"`
+	Key    []byte   `json:"key"` // PEM
+	Origin origin   `json:"origin"`
+}
+
+// settle notes that the certificate of the pending order is in place.
+func (s *state) settle(leaf *x509.Certificate) {
+	s.Origin = s.Order.Origin
+	s.Origin.Serial = serial(leaf)
+	s.Order, s.RevokedSerial, s.Suggested, s.AskAgain = nil, "", nil, time.Time{}
+}
+
+// settled reports whether that happened just before a crash.
+func (s *state) settled(leaf *x509.Certificate) bool {
+	if s.Order == nil {
+		return false
+	}
+	key, err := parseKey(s.Order.Key)
+	return err == nil && belongs(leaf, key)
 }
 
 func (m *Manager) statePath(c Certificate) string {
@@ -64,7 +89,7 @@ func (m *Manager) load(c Certificate) state {
 }
 
 func (m *Manager) save(c Certificate, s state) error {
-	s.Names, s.Profile = c.names(), c.Profile
+	s.Names = c.names()
 	return m.writeJSON(m.statePath(c), s)
 }
 
@@ -123,7 +148,8 @@ func (m *Manager) mayTry(c Certificate, s state, patient bool) error {
 	}
 	failed := m.failedNames()
 	for _, name := range c.names() {
-		if at := nameLimit(failed[name], m.now()); at.After(until) {
+		// The authority validates a wildcard by the name below the asterisk.
+		if at := nameLimit(failed[strings.TrimPrefix(name, "*.")], m.now()); at.After(until) {
 			until = at
 			if last == "" {
 				last = fmt.Sprintf("%d failed validations of %s within an hour", failuresAnHour, name)
@@ -216,16 +242,14 @@ func (m *Manager) Status() ([]Status, error) {
 func (m *Manager) statusOf(c Certificate) Status {
 	s := m.load(c)
 	status := Status{Name: c.ID(), Names: c.names(), ReloadDue: s.ReloadDue, LastError: s.LastError, ErrorAt: s.LastErrorAt}
-	current, err := m.current(c)
-	if err != nil {
-		status.Renewal, status.Why = m.now(), "there is none yet"
-	} else {
+	current, _ := m.current(c)
+	if current != nil {
 		status.Expires, status.Issuer = current.leaf.NotAfter, current.leaf.Issuer.CommonName
-		status.Renewal, status.Why = m.renewalOf(c, s, current.leaf)
 	}
+	status.Renewal, status.Why = m.nextOrder(c, s, current)
 	var wait *WaitError
 	if errors.As(m.mayTry(c, s, true), &wait) && wait.Until.After(status.Renewal) {
-		status.Renewal, status.Why = wait.Until, "the last attempt failed"
+		status.Renewal, status.Why = wait.Until, status.Why+"; the last attempt failed"
 	}
 	return status
 }

@@ -176,21 +176,21 @@ func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate,
 		stop, err := s.respond(ctx, m, func(err error) { fmt.Fprintln(diagnostics, "certd:", err) })
 		return m, stop, err
 	}
-	sim, err := simulate(ctx, o.Names)
+	sim, err := Simulate(ctx, o.Names)
 	if err != nil {
 		return nil, nil, err
 	}
-	m.CA, m.Client, m.AgreeTerms = sim.url, sim.client, true
-	m.Solver.Provider, m.Solver.Checker = sim.responder, sim.checker
+	m.CA, m.Client, m.AgreeTerms = sim.URL, sim.Client, true
+	m.Solver.Provider, m.Solver.Checker = sim.Responder, sim.Checker
 	err = os.MkdirAll(o.Out, 0o755)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(o.Out, "simulated-root.pem"), sim.root, 0o644)
+		err = os.WriteFile(filepath.Join(o.Out, "simulated-root.pem"), sim.Root, 0o644)
 	}
 	if err != nil {
-		sim.stop()
+		sim.Stop()
 		return nil, nil, err
 	}
-	return m, sim.stop, nil
+	return m, sim.Stop, nil
 }
 
 // rehearse orders at the staging authority, in a temporary directory, and prints

@@ -30,15 +30,15 @@ func write(t testing.TB, name, text string) string {
 // https gets a certificate from the simulation and serves it: from the button to
 // a page.
 func https(t testing.TB, dir string) {
-	sim, err := simulate(t.Context(), []string{"www.example.org"})
+	sim, err := Simulate(t.Context(), []string{"www.example.org"})
 	require.NoError(t, err)
-	defer sim.stop()
+	defer sim.Stop()
 	s, err := read(write(t, "certd.yaml", ""), io.Discard)
 	require.NoError(t, err)
 	m, err := s.manager(Options{State: dir})
 	require.NoError(t, err)
-	m.CA, m.Client, m.AgreeTerms = sim.url, sim.client, true
-	m.Solver.Provider, m.Solver.Checker = sim.responder, sim.checker
+	m.CA, m.Client, m.AgreeTerms = sim.URL, sim.Client, true
+	m.Solver.Provider, m.Solver.Checker = sim.Responder, sim.Checker
 	require.NoError(t, m.Ensure(t.Context(), "www.example.org"))
 
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: m.GetCertificate})
@@ -46,7 +46,7 @@ func https(t testing.TB, dir string) {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })}
 	go server.Serve(listener)
 	defer server.Close()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: sim.pool()},
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: sim.Pool()},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, listener.Addr().String())

@@ -193,7 +193,7 @@ func (a Account) external(d *strictyaml.Document) (*manager.ExternalAccount, err
 	if len(fields) != 2 {
 		return nil, d.Errorf("account.eab_file", "want the key's identifier and its HMAC in the file, not %d words", len(fields))
 	}
-	return &manager.ExternalAccount{KeyID: fields[0], HMAC: fields[1]}, nil
+	return &manager.ExternalAccount{KeyID: fields[0], HMAC: acme.Secret(fields[1])}, nil
 }
 
 // zones returns those that the embedded responder serves for certificates.

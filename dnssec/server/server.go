@@ -37,17 +37,37 @@ type Server struct {
 	TransferKeys []string
 	// TSIG is secrets in base64 by the name of their key.
 	TSIG map[string]string
+	// Permit, when set, decides in the place of TransferFrom and TransferKeys who may
+	// transfer a zone: a client whose query is signed with one of the keys of TSIG.
+	Permit func(origin wire.Name, client netip.Addr, key string) bool
+	// Update, when set, carries out dynamic updates (RFC 2136) that are signed with one
+	// of the keys of TSIG, and returns the response code. Nil takes none.
+	Update func(origin wire.Name, key string, message *dns.Msg) int
+	// Notified, when set, is told when a zone's primary says that it has changed (RFC
+	// 1996): key is "" when the message is not signed. It reports whether the client may say so.
+	Notified func(origin wire.Name, client netip.AddrPort, key string) bool
 	// Logger is told of transfers and failures. Nil is silent.
 	Logger *slog.Logger
 
-	mutex sync.RWMutex
-	zones map[wire.Name]*zone.Zone
+	setting  sync.Mutex // held while a zone is set, which may take long
+	mutex    sync.RWMutex
+	zones    map[wire.Name]*zone.Zone
+	journals map[wire.Name]journal
 }
 
-// Set adds a zone, or puts it in the place of the zone of the same origin.
+// Set adds a zone, or puts it in the place of the zone of the same origin. When
+// its serial is a later one, and somebody may transfer zones, the difference
+// between them is kept for incremental transfers.
 func (s *Server) Set(z *zone.Zone) {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	extended := s.extended(z)
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	if s.journals == nil {
+		s.journals = map[wire.Name]journal{}
+	}
+	s.journals[z.Origin] = extended
 	s.zones = maps.Clone(s.zones)
 	if s.zones == nil {
 		s.zones = map[wire.Name]*zone.Zone{}
@@ -57,9 +77,12 @@ func (s *Server) Set(z *zone.Zone) {
 
 // Remove takes away a zone.
 func (s *Server) Remove(origin wire.Name) {
+	s.setting.Lock()
+	defer s.setting.Unlock()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	delete(s.zones, origin)
+	delete(s.journals, origin)
 }
 
 // find returns the zone that a name is in: for DS records at a zone's origin the
@@ -96,8 +119,8 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 		secrets[dns.CanonicalName(name)] = secret
 	}
 	servers := []*dns.Server{
-		{PacketConn: udp, Handler: s, TsigSecret: secrets, UDPSize: dns.DefaultMsgSize},
-		{Listener: &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP)}, Handler: s, TsigSecret: secrets},
+		{PacketConn: udp, Handler: s, TsigSecret: secrets, UDPSize: dns.DefaultMsgSize, MsgAcceptFunc: s.accept},
+		{Listener: &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP)}, Handler: s, TsigSecret: secrets, MsgAcceptFunc: s.accept},
 	}
 	failed := make(chan error, len(servers))
 	var started sync.WaitGroup
@@ -165,6 +188,14 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	if query.Response {
 		return
 	}
+	if err := w.TsigStatus(); err != nil && query.IsTsig() != nil {
+		s.logger().Warn("message refused", "client", w.RemoteAddr(), "reason", fmt.Errorf("TSIG: %w", err))
+		s.write(w, query, refusal(query, dns.RcodeNotAuth)) // RFC 8945 section 5.2
+		return
+	}
+	if s.change(w, query) {
+		return
+	}
 	question, rcode := check(query)
 	if rcode != dns.RcodeSuccess {
 		s.write(w, query, refusal(query, rcode))
@@ -190,10 +221,14 @@ type question struct {
 
 // check returns the question of a query, or why there is no answer to it.
 func check(query *dns.Msg) (question, int) {
-	switch {
-	case query.Opcode != dns.OpcodeQuery:
+	if query.Opcode != dns.OpcodeQuery {
 		return question{}, dns.RcodeNotImplemented
-	case len(query.Question) != 1:
+	}
+	return checkQuestion(query)
+}
+
+func checkQuestion(query *dns.Msg) (question, int) {
+	if len(query.Question) != 1 {
 		return question{}, dns.RcodeFormatError
 	}
 	q := query.Question[0]
@@ -233,10 +268,7 @@ func (s *Server) write(w dns.ResponseWriter, query, m *dns.Msg) {
 		}
 		m.SetEdns0(maxUDP, opt.Do())
 	}
-	if query.IsTsig() != nil && w.TsigStatus() == nil {
-		tsig := query.IsTsig()
-		m.SetTsig(tsig.Hdr.Name, tsig.Algorithm, 300, time.Now().Unix())
-	}
+	addTSIG(w, query, m)
 	m.Compress = true
 	if m.Len() > size {
 		m.Truncated = true

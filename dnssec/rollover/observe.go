@@ -42,6 +42,9 @@ type AvailableKey struct {
 	// Since is when it was published, by the timing metadata of its file. Zero is
 	// not known.
 	Since time.Time
+	// Retired is that its metadata says that it is inactive or deleted: such a key is
+	// not taken into use.
+	Retired bool
 }
 
 // DSAnswer is the DS set at one server of the parent.

@@ -35,7 +35,7 @@ type Policy struct {
 	// KeyTTL is the TTL of the DNSKEY set (TTLkey), 1 hour.
 	KeyTTL time.Duration
 	// ZoneTTL is the highest TTL of the zone (TTLsig). When zero, it is what was
-	// observed, and 1 day when nothing was.
+	// observed, and 1 day when nothing was. An observed one that is higher counts.
 	ZoneTTL time.Duration
 	// DSTTL is the TTL of the DS set (TTLds), 1 day. An observed one takes its place.
 	DSTTL time.Duration
@@ -50,4 +50,50 @@ type Policy struct {
 	SignDelay time.Duration
 	// Purge is how long keys are kept once all of their records are hidden, 90 days.
 	Purge time.Duration
+}
+
+const day = 24 * time.Hour
+
+// withDefaults fills in the defaults.
+func (p Policy) withDefaults() Policy {
+	if p.Algorithm == 0 {
+		p.Algorithm = dnssec.ECDSAP256SHA256
+	}
+	if p.KSKLifetime == 0 {
+		p.KSKLifetime = Unlimited
+	}
+	if p.ZSKLifetime == 0 {
+		p.ZSKLifetime = 90 * day
+	}
+	for _, field := range []struct {
+		value   *time.Duration
+		without time.Duration
+	}{
+		{&p.KeyTTL, time.Hour}, {&p.ZoneTTL, 0}, {&p.DSTTL, day},
+		{&p.ZonePropagation, 5 * time.Minute}, {&p.ParentPropagation, time.Hour},
+		{&p.PublishSafety, time.Hour}, {&p.RetireSafety, time.Hour},
+		{&p.SignDelay, 0}, {&p.Purge, 90 * day},
+	} {
+		if *field.value == 0 {
+			*field.value = field.without
+		}
+		*field.value = max(0, *field.value)
+	}
+	return p
+}
+
+// roles returns the roles that the zone needs a key for.
+func (p *Policy) roles() []Role {
+	if p.CSK {
+		return []Role{CSK}
+	}
+	return []Role{KSK, ZSK}
+}
+
+// lifetime returns that of a role, negative when it is unlimited.
+func (p *Policy) lifetime(role Role) time.Duration {
+	if role == ZSK {
+		return p.ZSKLifetime
+	}
+	return p.KSKLifetime
 }

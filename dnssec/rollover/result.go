@@ -60,7 +60,7 @@ type Reason struct {
 	Key      KeyID
 	Record   Record
 	From, To RecordState
-	// Done is that the step was taken.
+	// Done is that it happened in this Step.
 	Done bool
 	// Person is that nothing goes on unless a person does what Text says.
 	Person bool
@@ -98,10 +98,4 @@ type Result struct {
 	// ValidFrom is from when on signatures have to be valid: now, or earlier when the
 	// clock leapt and may be wrong.
 	ValidFrom time.Time
-}
-
-// Step decides what to do at now: it takes in the observations, moves on each
-// record that may move, and says why. It changes nothing that it is given.
-func Step(state State, policy Policy, observed Observations, now time.Time) Result {
-	return Result{State: state, Next: now.Add(time.Hour), ValidFrom: now}
 }

@@ -44,12 +44,15 @@ type Key struct {
 	Retiring bool `json:",omitempty"`
 	// Emergency leaves the safety intervals of the policy out of the key's waits.
 	Emergency bool `json:",omitempty"`
+	// Roll is that the operator wants the key replaced now.
+	Roll bool `json:",omitempty"`
 	// Missing is that the private half was not there at the last Step.
 	Missing bool `json:",omitempty"`
 	// Records is in the order DNSKEY, ZRRSIG, KRRSIG, DS.
 	Records [records]RecordStatus
-	// Created is when the key was taken into use, Activated when it first signed;
-	// from then its lifetime counts.
+	// Created is when the key was taken into use. Activated is when it first signed
+	// the zone or, for a KSK, when its DS record was first wanted in the parent; its
+	// lifetime counts from there.
 	Created     time.Time
 	Activated   time.Time `json:",omitzero"`
 	Predecessor *KeyID    `json:",omitempty"`
@@ -82,7 +85,7 @@ type State struct {
 	Signed bool
 	Keys   []Key `json:",omitempty"`
 	// Generation counts up when what is to be published changes: the uses of the
-	// keys, the TTL of the DNSKEY set, DeleteDS.
+	// keys, the TTLs, DeleteDS.
 	Generation uint64
 	// Served is the latest generation that was seen to be served.
 	Served uint64
@@ -93,15 +96,23 @@ type State struct {
 	TTLs TTLs
 	// Clock is what is known about the clock.
 	Clock Clock
+	// StrayUntil is until when resolvers may have a DS record that belongs to no key.
+	StrayUntil time.Time `json:",omitzero"`
 	// Gone is the keys that were forgotten, so that they are never used again.
 	Gone []KeyID `json:",omitempty"`
 }
 
-// TTLs is the TTLs that decide for how long resolvers keep a set. KeyUntil and its
-// like are until when copies with an earlier, higher TTL may be cached.
-type TTLs struct {
-	Key, Zone, DS                time.Duration
-	KeyUntil, ZoneUntil, DSUntil time.Time `json:",omitzero"`
+// TTLs is the TTLs that decide for how long resolvers keep a set: DNSKEY, the
+// highest of the zone's other sets, and DS.
+type TTLs struct{ Key, Zone, DS TTL }
+
+// TTL is a TTL, and a higher one that it took the place of, which copies in
+// resolvers may still have.
+type TTL struct {
+	Value   time.Duration
+	Earlier time.Duration `json:",omitempty"`
+	// Lowered is since when the earlier one is not served any more; zero is not yet.
+	Lowered time.Time `json:",omitzero"`
 }
 
 // Clock is what Step knows about the clock from earlier calls.

@@ -69,19 +69,19 @@ func (u *unit) look(ctx context.Context) news {
 	}
 	n.askedDS = u.manager.Parent != nil && len(u.record.State.Keys) > 0 && !now.Before(u.seen.dsAt.Add(every(u.waitsForParent())))
 	n.asked = len(u.zone.Secondaries) > 0 && u.signed.zone != nil && u.manager.Server != nil && !now.Before(u.seen.serialAt.Add(every(u.waitsForSecondaries())))
-	n.fetched = u.zone.Primary != nil && !now.Before(u.source.due())
+	n.fetched = u.zone.Primary != nil && (u.changed.Swap(false) || !now.Before(u.source.due()))
 	zone, have := u.zone, u.source.zone
 	u.mutex.Unlock()
 
 	var group sync.WaitGroup
 	if n.askedDS {
-		group.Go(func() { n.ds, n.dsErr = u.manager.Parent.DS(ctx, zone.Origin) })
+		group.Go(func() { n.ds, n.dsErr = u.manager.Parent.DS(ctx, u.origin) })
 	}
 	if n.asked {
-		group.Go(func() { n.serials, n.problems = serials(ctx, zone.Origin, zone.Secondaries) })
+		group.Go(func() { n.serials, n.problems = serials(ctx, u.origin, zone.Secondaries) })
 	}
 	if n.fetched {
-		group.Go(func() { n.zone, n.zoneErr = zone.Primary.Fetch(ctx, zone.Origin, have) })
+		group.Go(func() { n.zone, n.zoneErr = zone.Primary.Fetch(ctx, u.origin, have) })
 	}
 	group.Wait()
 	return n
@@ -115,7 +115,7 @@ func (u *unit) take(n news) {
 		u.seen.dsAt = n.at
 		u.seen.ds = n.ds
 		if n.dsErr != nil {
-			u.problem(fmt.Errorf("manager: parent of %s: %w", u.zone.Origin, n.dsErr))
+			u.problem(fmt.Errorf("manager: parent of %s: %w", u.origin, n.dsErr))
 		}
 	}
 	if n.asked {

@@ -166,30 +166,24 @@ func (m *Manager) remove(u *unit) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	u.removed = true
-	delete(m.units, u.zone.Origin)
+	delete(m.units, u.origin)
 	if u.index >= 0 {
 		heap.Remove(&m.queue, u.index)
 	}
 	if m.Server != nil {
-		m.Server.Remove(u.zone.Origin)
+		m.Server.Remove(u.origin)
 	}
 }
 
 func (m *Manager) add(z Zone) {
-	u := m.unit(z.Origin)
+	m.mutex.Lock()
+	u := m.units[z.Origin]
 	if u == nil {
-		u = &unit{manager: m, index: -1, zone: z, lodged: map[string]time.Time{}}
-		m.mutex.Lock()
+		u = &unit{manager: m, origin: z.Origin, index: -1, lodged: map[string]time.Time{}}
 		m.units[z.Origin] = u
-		m.mutex.Unlock()
 	}
-	u.mutex.Lock()
-	if u.zone.File != z.File {
-		u.source.file = fileMark{}
-	}
-	u.zone = z
-	u.seen.dsAt, u.seen.serialAt = time.Time{}, time.Time{}
-	u.mutex.Unlock()
+	u.config.Store(&z)
+	m.mutex.Unlock()
 	m.wake(u)
 }
 
@@ -319,7 +313,7 @@ func (m *Manager) Run(ctx context.Context, ready func()) error {
 			defer func() { <-workers }()
 			m.counters.Turns.Add(1)
 			m.done(u, u.turn(ctx))
-			first(u.zone.Origin)
+			first(u.origin)
 		})
 	}
 	return nil
@@ -462,9 +456,7 @@ func (m *Manager) permit(origin wire.Name, _ netip.Addr, key string) bool {
 	if u == nil {
 		return false
 	}
-	u.mutex.Lock()
-	defer u.mutex.Unlock()
-	return slices.ContainsFunc(u.zone.Transfer, func(listed string) bool { return dns.CanonicalName(listed) == key })
+	return slices.ContainsFunc(u.config.Load().Transfer, func(listed string) bool { return dns.CanonicalName(listed) == key })
 }
 
 // notified wakes a zone whose primary says that it changed (RFC 1996 section 3.11):
@@ -474,22 +466,18 @@ func (m *Manager) notified(origin wire.Name, client netip.AddrPort, key string) 
 	if u == nil {
 		return false
 	}
-	u.mutex.Lock()
-	primary := u.zone.Primary
-	allowed := false
-	if primary != nil {
-		address, err := netip.ParseAddrPort(primary.Server)
-		allowed = err == nil && address.Addr().Unmap() == client.Addr() || key != "" && key == dns.CanonicalName(primary.Key.Name)
+	primary := u.config.Load().Primary
+	if primary == nil {
+		return false
 	}
-	if allowed {
-		u.source.tried, u.source.fetched = time.Time{}, time.Time{}
+	address, err := netip.ParseAddrPort(primary.Server)
+	if (err != nil || address.Addr().Unmap() != client.Addr()) && (key == "" || key != dns.CanonicalName(primary.Key.Name)) {
+		return false
 	}
-	u.mutex.Unlock()
-	if allowed {
-		m.counters.Notified.Add(1)
-		m.wake(u)
-	}
-	return allowed
+	m.counters.Notified.Add(1)
+	u.changed.Store(true)
+	m.wake(u)
+	return true
 }
 
 // update carries out a dynamic update: when it returns success, it is kept for good
@@ -512,6 +500,7 @@ func (m *Manager) update(origin wire.Name, key string, message *dns.Msg) int {
 func (u *unit) update(key string, message *dns.Msg) error {
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
+	u.zone = *u.config.Load()
 	if u.source.zone == nil || u.signed.since.IsZero() {
 		return errors.New("the zone is not ready yet")
 	}

@@ -50,8 +50,8 @@ func (u *unit) publish(ctx context.Context) bool {
 	u.remember()
 	u.serve(next.zone)
 	if changed {
-		u.manager.logger().Info("published", "zone", u.zone.Origin, "serial", next.zone.SOA().Serial, "generation", next.generation)
-		u.manager.notify(ctx, u.zone.Origin, u.zone.Secondaries)
+		u.manager.logger().Info("published", "zone", u.origin, "serial", next.zone.SOA().Serial, "generation", next.generation)
+		u.manager.notify(ctx, u.origin, u.zone.Secondaries)
 	}
 	return news
 }
@@ -175,7 +175,7 @@ func (u *unit) privateKeys(next *signed) []dnssec.Key {
 
 func (u *unit) signer(keys []dnssec.Key, now time.Time) *dnssec.Signer {
 	p := u.zone.Policy
-	s := &dnssec.Signer{Keys: keys, Denial: p.Denial, ZONEMD: p.ZONEMD, Serial: p.Serial, KeyTTL: u.record.State.TTLs.Key}
+	s := &dnssec.Signer{Keys: keys, Denial: p.Denial, ZONEMD: p.ZONEMD, Serial: p.Serial, KeyTTL: u.record.State.TTLs.Key.Value}
 	if s.Serial == dnssec.KeepSerial {
 		s.Serial = dnssec.IncrementSerial
 	}
@@ -198,7 +198,7 @@ func (u *unit) signer(keys []dnssec.Key, now time.Time) *dnssec.Signer {
 func (u *unit) spread(generation uint64) time.Duration {
 	validity, refresh, jitter := u.zone.Policy.times()
 	hash := fnv.New64a()
-	fmt.Fprintf(hash, "%s %d", u.zone.Origin, generation)
+	fmt.Fprintf(hash, "%s %d", u.origin, generation)
 	cycle := float64(validity - refresh - jitter)
 	share := float64(hash.Sum64()>>11) / (1 << 53)
 	return validity - time.Duration(cycle*share*15/16)
@@ -211,7 +211,7 @@ func (u *unit) prepared() (*zone.Zone, error) {
 	z := u.source.zone
 	if u.record.State.DeleteDS {
 		var err error
-		if z, err = withDeletion(z, u.record.State.TTLs.Key); err != nil {
+		if z, err = withDeletion(z, u.record.State.TTLs.Key.Value); err != nil {
 			return nil, err
 		}
 	}

@@ -85,22 +85,23 @@ func (h *head) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lodge asks the registrar for the DS set that is wanted, unless it was lately.
+// lodge asks the registrar for the DS set that is wanted, unless it was lately. The
+// mutex is not held while it works.
 func (u *unit) lodge(ctx context.Context) {
-	registrar := u.zone.Registrar
-	if registrar == nil {
-		return
-	}
-	keys := lodgedDS(&u.record.State)
+	u.mutex.Lock()
+	registrar, keys, now := u.zone.Registrar, lodgedDS(&u.record.State), u.manager.now()
 	wanted := ""
 	for _, key := range keys {
 		wanted += string(key.RDATA())
 	}
-	now := u.manager.now()
-	if at, ok := u.lodged[wanted]; ok && now.Before(at) && !now.Before(at.Add(-lodgeAgain)) {
+	again, lately := u.lodged[wanted]
+	u.mutex.Unlock()
+	if registrar == nil || lately && now.Before(again) && !now.Before(again.Add(-lodgeAgain)) {
 		return
 	}
-	err := registrar.Lodge(ctx, u.zone.Origin, keys)
+	err := registrar.Lodge(ctx, u.origin, keys)
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
 	clear(u.lodged) // of other sets
 	if err != nil {
 		u.manager.counters.LodgeErrors.Add(1)
@@ -109,5 +110,5 @@ func (u *unit) lodge(ctx context.Context) {
 	}
 	u.manager.counters.Lodged.Add(1)
 	u.lodged[wanted] = now.Add(lodgeAgain)
-	u.manager.logger().Info("DS records lodged", "zone", u.zone.Origin, "keys", len(keys))
+	u.manager.logger().Info("DS records lodged", "zone", u.origin, "keys", len(keys))
 }

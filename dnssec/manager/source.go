@@ -27,7 +27,8 @@ const (
 type source struct {
 	zone *zone.Zone // as it is to be signed; nil when there is none yet
 	base *zone.Zone // the file that updates were made to, nil without updates
-	file fileMark   // the file as it was read
+	path string     // the file
+	file fileMark   // as it was read
 	// found is the keys that the zone came with, signed by somebody else.
 	found []rollover.AvailableKey
 	// fetched is when the primary was last heard, tried when it was last asked.

@@ -55,16 +55,16 @@ func (u *unit) report(next time.Time) {
 	status := u.status(next)
 	text, err := json.Marshal(status)
 	if err == nil {
-		err = replace(u.manager.store().path(u.zone.Origin, reportFile), text, false)
+		err = replace(u.manager.store().path(u.origin, reportFile), text, false)
 	}
 	if err != nil {
-		u.manager.logger().Error("zone", "zone", u.zone.Origin, "error", err)
+		u.manager.logger().Error("zone", "zone", u.origin, "error", err)
 	}
 }
 
 func (u *unit) status(next time.Time) *Status {
 	s := &Status{
-		Zone: u.zone.Origin, At: u.manager.now(), State: u.record.State, Next: next, Served: u.manager.Server != nil,
+		Zone: u.origin, At: u.manager.now(), State: u.record.State, Next: next, Served: u.manager.Server != nil,
 		LodgeAt: u.results.LodgeAt, Reasons: u.results.Reasons, Actions: u.results.Actions, Problems: u.trouble,
 	}
 	if u.signed.zone != nil {
@@ -157,5 +157,5 @@ func (m *Manager) Foresee(origin wire.Name) (rollover.State, rollover.Policy, ro
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
 	u.record.Algorithm = record.Algorithm
-	return record.State, u.policy(), rollover.Observations{Keys: available(keys, served), ZoneTTL: highestTTL(served)}, nil
+	return record.State, u.policy(), rollover.Observations{Keys: available(keys, served, m.now()), ZoneTTL: highestTTL(served)}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
 	"github.com/berryrack/berryrack/dnssec/rollover"
+	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
@@ -24,14 +25,17 @@ const maxSteps = 8
 // between, updates may come.
 type unit struct {
 	manager *Manager
-	index   int       // in the queue, -1 when it is not there
-	next    time.Time // turn, guarded by the manager's mutex
+	origin  wire.Name
+	config  atomic.Pointer[Zone] // what is configured, for the next turn
+	changed atomic.Bool          // at the primary, as that says
+	index   int                  // in the queue, -1 when it is not there
+	next    time.Time            // turn, guarded by the manager's mutex
 	busy    bool
 	again   bool // was woken while busy
 	removed bool
 
 	mutex   sync.Mutex // guards all below
-	zone    Zone
+	zone    Zone       // as configured when the turn or update began
 	loaded  bool
 	record  Record
 	saved   rollover.State // as it is on disk
@@ -73,24 +77,26 @@ type seen struct {
 }
 
 // turn does all that is to be done for the zone now, and returns when the next turn
-// is due.
+// is due. Others are asked, and the registrar is called, while updates may come.
 func (u *unit) turn(ctx context.Context) time.Time {
 	u.mutex.Lock()
-	u.trouble = nil
+	u.zone, u.trouble = *u.config.Load(), nil
 	if !u.loaded {
 		u.load()
 	}
 	u.mutex.Unlock()
 	news := u.look(ctx)
 	u.mutex.Lock()
-	defer u.mutex.Unlock()
 	u.take(news)
 	u.refresh()
 	lodge := u.advance(ctx)
-	next := u.schedule()
+	u.mutex.Unlock()
 	if lodge && ctx.Err() == nil {
 		u.lodge(ctx)
 	}
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	next := u.schedule()
 	u.report(next)
 	return next
 }
@@ -102,17 +108,17 @@ func (u *unit) problem(err error) {
 	}
 	u.manager.counters.Errors.Add(1)
 	u.trouble = append(u.trouble, err.Error())
-	u.manager.logger().Error("zone", "zone", u.zone.Origin, "error", err)
+	u.manager.logger().Error("zone", "zone", u.origin, "error", err)
 }
 
 // load reads what an earlier run left, and serves it.
 func (u *unit) load() {
 	store := u.manager.store()
-	record, err := store.Load(u.zone.Origin)
+	record, err := store.Load(u.origin)
 	if err != nil {
 		u.problem(err)
 	}
-	previous, previousErr := store.loadZone(u.zone.Origin, signedFile)
+	previous, previousErr := store.loadZone(u.origin, signedFile)
 	if previousErr != nil {
 		u.problem(fmt.Errorf("%w: it is made anew", previousErr))
 	}
@@ -124,27 +130,30 @@ func (u *unit) load() {
 		return // serve what there is, and change nothing
 	}
 	u.record, u.saved, u.loaded = record, record.State, true
-	if err := u.source.restore(store, u.zone.Origin); err != nil {
+	if err := u.source.restore(store, u.origin); err != nil {
 		u.problem(err)
 	}
 	if record.Version == 0 && previous != nil && len(keysIn(previous)) > 0 {
 		u.record.State.Signed = true // the state was lost: what is published says what was wanted
-		u.manager.logger().Warn("the state of the keys is lost: they are taken over as they are published", "zone", u.zone.Origin)
+		u.manager.logger().Warn("the state of the keys is lost: they are taken over as they are published", "zone", u.origin)
 	}
 }
 
 // refresh reads the source and the keys again.
 func (u *unit) refresh() {
 	store := u.manager.store()
+	if u.zone.File != u.source.path {
+		u.source.path, u.source.file = u.zone.File, fileMark{}
+	}
 	if u.zone.File != "" {
-		u.problem(u.source.readFile(store, u.zone.File, u.zone.Origin))
+		u.problem(u.source.readFile(store, u.zone.File, u.origin))
 	}
 	if u.source.zone == nil && u.signed.zone != nil { // better than none
 		z, err := plain(u.signed.zone)
 		u.problem(err)
 		u.source.zone = z
 	}
-	keys, err := u.keystore().Keys(u.zone.Origin)
+	keys, err := u.keystore().Keys(u.origin)
 	if err != nil {
 		u.problem(err)
 		return
@@ -153,7 +162,7 @@ func (u *unit) refresh() {
 }
 
 func (u *unit) keystore() keystore.Dir {
-	return keystore.Dir{Path: u.manager.store().path(u.zone.Origin, keysDir), Secret: u.manager.Secret}
+	return keystore.Dir{Path: u.manager.store().path(u.origin, keysDir), Secret: u.manager.Secret}
 }
 
 // policy is the zone's, with what was ordered in its place.
@@ -169,7 +178,7 @@ func (u *unit) policy() rollover.Policy {
 func (u *unit) observe(events []rollover.Event) rollover.Observations {
 	o := rollover.Observations{ZoneTTL: u.seen.ttl, Events: events, DS: u.seen.ds}
 	u.seen.ds = nil
-	o.Keys = available(u.keys, u.signed.zone)
+	o.Keys = available(u.keys, u.signed.zone, u.manager.now())
 	if len(u.record.State.Keys) == 0 {
 		o.Keys = adopt(o.Keys, u.source.found)
 		if u.signed.zone != nil {
@@ -184,13 +193,16 @@ func (u *unit) observe(events []rollover.Event) rollover.Observations {
 }
 
 // available lists the keys of the store.
-func available(keys []keystore.Key, served *zone.Zone) (list []rollover.AvailableKey) {
+func available(keys []keystore.Key, served *zone.Zone, now time.Time) (list []rollover.AvailableKey) {
 	var published []rollover.AvailableKey
 	if served != nil {
 		published = keysIn(served)
 	}
 	for _, key := range keys {
 		a := rollover.AvailableKey{Public: key.PublicKey, Role: roleOf(key.Use), Private: key.Signer != nil, Since: key.Timing.Publish}
+		for _, end := range []time.Time{key.Timing.Inactive, key.Timing.Delete} {
+			a.Retired = a.Retired || !end.IsZero() && !end.After(now)
+		}
 		for _, p := range published {
 			if p.Public.Equal(key.PublicKey) {
 				a.Published, a.Signs = true, p.Signs
@@ -233,7 +245,7 @@ func (u *unit) advance(ctx context.Context) (lodge bool) {
 	if !u.loaded {
 		return false
 	}
-	orders, err := u.manager.store().orders(u.zone.Origin)
+	orders, err := u.manager.store().orders(u.origin)
 	u.problem(err)
 	events := u.obey(orders)
 	for range maxSteps {
@@ -276,7 +288,7 @@ func (u *unit) obey(orders []order) (events []rollover.Event) {
 		}
 		events = append(events, o.Events...)
 		u.record.LastOrder = o.name
-		u.manager.logger().Info("order", "zone", u.zone.Origin, "order", o.Order)
+		u.manager.logger().Info("order", "zone", u.origin, "order", o.Order)
 	}
 	return events
 }
@@ -284,25 +296,37 @@ func (u *unit) obey(orders []order) (events []rollover.Event) {
 // forget removes orders that are in the saved state.
 func (u *unit) forget(orders []order) {
 	for _, o := range orders {
-		if err := os.Remove(u.manager.store().path(u.zone.Origin, ordersDir, o.name)); err != nil && !isMissing(err) {
+		if err := os.Remove(u.manager.store().path(u.origin, ordersDir, o.name)); err != nil && !isMissing(err) {
 			u.problem(err)
 		}
 	}
 }
 
-// clockInterval is how often a state is saved in which only the clock went on.
-const clockInterval = time.Hour
+// maxClockInterval is how often a state is saved in which only the clock went on; more
+// often when the policy's safety intervals are short, which is what Step lets pass
+// unobserved.
+const maxClockInterval = time.Hour
+
+func (u *unit) clockInterval() time.Duration {
+	interval := maxClockInterval
+	for _, safety := range []time.Duration{u.zone.Policy.PublishSafety, u.zone.Policy.RetireSafety} {
+		if safety != 0 {
+			interval = min(interval, max(0, safety))
+		}
+	}
+	return interval / 4
+}
 
 // save saves the record, when there is something new in it.
 func (u *unit) save(always bool) error {
 	last := u.saved
-	if elapsed := u.record.State.Clock.Last.Sub(last.Clock.Last); elapsed >= 0 && elapsed < clockInterval {
+	if elapsed := u.record.State.Clock.Last.Sub(last.Clock.Last); elapsed >= 0 && elapsed < u.clockInterval() {
 		last.Clock.Last = u.record.State.Clock.Last
 	}
 	if !always && u.record.Version > 0 && sameState(last, u.record.State) {
 		return nil
 	}
-	if err := u.manager.store().Save(u.zone.Origin, &u.record); err != nil {
+	if err := u.manager.store().Save(u.origin, &u.record); err != nil {
 		if errors.Is(err, ErrConflict) {
 			u.loaded = false // begin with what is there
 		}
@@ -324,24 +348,24 @@ func (u *unit) carryOut() (changed bool) {
 		var err error
 		switch a.Kind {
 		case rollover.Generate:
-			_, err = u.keystore().Generate(keystore.Spec{Origin: u.zone.Origin, Algorithm: a.Algorithm, Use: useOf(a.Role)}, u.manager.now())
+			_, err = u.keystore().Generate(keystore.Spec{Origin: u.origin, Algorithm: a.Algorithm, Use: useOf(a.Role)}, u.manager.now())
 			u.manager.counters.KeysMade.Add(1)
 		case rollover.Purge:
-			key := keystore.Key{Origin: u.zone.Origin}
+			key := keystore.Key{Origin: u.origin}
 			key.PublicKey = a.Public
-			err = u.manager.store().purge(u.zone.Origin, key.Name())
+			err = u.manager.store().purge(u.origin, key.Name())
 		default:
 			continue
 		}
 		if err != nil {
-			u.problem(fmt.Errorf("manager: zone %s: %s: %w", u.zone.Origin, a, err))
+			u.problem(fmt.Errorf("manager: zone %s: %s: %w", u.origin, a, err))
 			continue
 		}
 		changed = true
-		u.manager.logger().Info("key", "zone", u.zone.Origin, "action", a.String())
+		u.manager.logger().Info("key", "zone", u.origin, "action", a.String())
 	}
 	if changed {
-		keys, err := u.keystore().Keys(u.zone.Origin)
+		keys, err := u.keystore().Keys(u.origin)
 		u.problem(err)
 		if err == nil {
 			u.keys = keys

@@ -91,7 +91,8 @@ func (r *RecordStatus) presence() interval {
 	case Omnipresent:
 		return always
 	case Unretentive:
-		return interval{stamp(r.Entered), stamp(r.Since)}
+		in := stamp(r.Entered)
+		return interval{in, max(stamp(r.Since), in+1)} // in one instant it still was there
 	}
 	return never
 }

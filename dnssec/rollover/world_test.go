@@ -43,7 +43,7 @@ type world struct {
 	zone             []version // what servers of the zone served, the last one still
 	ds               []version // what servers of the parent served
 	strays           [][]byte
-	wasSecure        bool
+	scanned          int // the version of the zone that the parent followed last
 	crashes, steps   int
 	calm             bool
 	believesItsClock bool // the mutant that takes all time for passed
@@ -61,7 +61,7 @@ type version struct {
 	algorithms       map[KeyID]dnssec.Algorithm
 	ds               map[KeyID]dnssec.PublicKey
 	dsTTL            time.Duration
-	dsOf, zoneNumber int
+	number           int
 }
 
 var testDurations = []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 3 * time.Hour, 12 * time.Hour, day, 2 * day}
@@ -300,6 +300,7 @@ func (w *world) publish() bool {
 	}
 	w.note("serves generation %d: %d keys", w.stored.Generation, len(v.keys))
 	w.zone[len(w.zone)-1].until = w.now.Add(w.anyLag(w.lag))
+	v.number = w.zone[len(w.zone)-1].number + 1
 	w.zone = append(w.zone, v)
 	w.generation, w.servedSince = w.stored.Generation, w.now
 	return true
@@ -332,6 +333,10 @@ func (w *world) parentScans() {
 	if len(w.zone) > 1 && w.zone[len(w.zone)-2].until.After(w.now) && w.rng.IntN(2) == 0 {
 		v = w.zone[len(w.zone)-2]
 	}
+	if v.number < w.scanned {
+		return // an earlier version never undoes a later one (RFC 7344 section 6.2)
+	}
+	w.scanned = v.number
 	switch {
 	case v.deleteDS:
 		w.setDS(map[KeyID]dnssec.PublicKey{})
@@ -374,6 +379,9 @@ func (w *world) meddle() {
 		w.offset += w.pick(-5*day, -time.Hour, time.Hour, day, 400*day)
 		w.note("clock leaps to %v", w.offset)
 	case 8:
+		if w.stored.TTLs.Zone.Value != w.zoneTTL {
+			return // the manager has not seen the last change
+		}
 		w.zoneTTL = w.pick(testDurations...)
 		w.note("zone TTL %v", w.zoneTTL)
 	case 9:
@@ -398,7 +406,7 @@ func (w *world) event(e Event) {
 // it only happens to those who did not lower any lately.
 func (w *world) loseState() {
 	ttls := w.stored.TTLs
-	if ttls.Key.Earlier != 0 || ttls.Zone.Earlier != 0 || ttls.DS.Earlier != 0 {
+	if ttls.Key.Earlier != 0 || ttls.Zone.Earlier != 0 || ttls.DS.Earlier != 0 || ttls.Zone.Value != w.zoneTTL || ttls.Key.Value != w.policy.KeyTTL {
 		return
 	}
 	w.note("STATE LOST")

@@ -3,6 +3,7 @@ package rollover
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // available returns a key that is there, nil when it is not.
@@ -26,13 +27,13 @@ func (s *step) observeKeys() {
 		id := IDOf(available.Public)
 		key := s.Key(id)
 		if key == nil {
-			if slices.Contains(s.Gone, id) || len(s.Keys) == maxKeys || !available.Published && !available.Signs && !s.inParent(available) {
+			if slices.Contains(s.Gone, id) || len(s.Keys) == maxKeys || available.Served == 0 && !s.inParent(available) {
 				continue
 			}
 			key = s.adopt(id, available)
 		}
 		key.Missing = !available.Private
-		s.correct(key, available)
+		s.correct(key, available, Hidden)
 	}
 }
 
@@ -44,25 +45,33 @@ func (s *step) adopt(id KeyID, available *AvailableKey) *Key {
 		created = available.Since
 	}
 	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created}
+	for record := range records {
+		// What is not seen may have been there a moment ago.
+		if key.Role.has(record) && available.Served != 0 {
+			key.Records[record] = RecordStatus{State: Unretentive, Since: s.now, Entered: s.now.Add(-time.Second), Seen: s.now}
+		}
+	}
+	key.Records[DS].Seen = time.Time{}
 	s.Keys = append(s.Keys, key)
+	s.correct(s.Key(id), available, Unretentive)
 	s.explain(Reason{Key: id, Done: true, Rule: "adoption", Section: "RFC 7583 section 3.1", Text: fmt.Sprintf(
 		"%s is taken over: what is seen of it counts from now on", &key)})
 	return s.Key(id)
 }
 
-// correct has what was seen in the zone known as rumoured, if it was thought to be
-// hidden. That it is known everywhere is found by waiting.
-func (s *step) correct(key *Key, available *AvailableKey) {
-	for record, seen := range [records]bool{DNSKEY: available.Published, ZRRSIG: available.Signs, KRRSIG: available.Signs} {
+// correct has what is seen in the zone known as rumoured, if it was thought not to
+// be there. That it is known everywhere is found by waiting.
+func (s *step) correct(key *Key, available *AvailableKey, thought RecordState) {
+	for record, use := range uses {
 		status := &key.Records[record]
-		if !seen || !key.Role.has(Record(record)) || status.State != Hidden {
+		if available.Served&use == 0 || !key.Role.has(Record(record)) || status.State != thought {
 			continue
 		}
 		*status = RecordStatus{State: Rumoured, Since: s.now, Seen: s.now}
 		if key.Activated.IsZero() && Record(record) == ZRRSIG {
 			key.Activated = key.Created
 		}
-		s.explain(s.moved(key, Record(record), Hidden, Rumoured))
+		s.explain(s.moved(key, Record(record), thought, Rumoured))
 	}
 }
 

@@ -37,13 +37,10 @@ func (s *step) moved(key *Key, record Record, from, to RecordState) Reason {
 		reason.Person = true
 		reason.Rule, reason.Section = "DS", "RFC 7583 section 3.3.1"
 		reason.Text = fmt.Sprintf("%s: its DS record is in the parent though nobody asked for it; resolvers that cannot know the key yet may find the zone bogus: have it withdrawn until it may be lodged", key)
+	case record == ZRRSIG || key.Role == ZSK:
+		reason.Rule, reason.Section = "pre-publication", "RFC 7583 section 3.2.1"
 	default:
-		reason.Rule, reason.Section = "validity", "RFC 4035 section 2.2"
-		for i := range s.methods {
-			if m := &s.methods[i]; m.record == record && m.to == to {
-				reason.Rule, reason.Section = m.name, m.section
-			}
-		}
+		reason.Rule, reason.Section = "Double-KSK", "RFC 7583 section 3.3.1"
 	}
 	return reason
 }

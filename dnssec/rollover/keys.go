@@ -12,7 +12,6 @@ import (
 // retires what is too many.
 func (s *step) chooseKeys() {
 	if !s.Signed {
-		s.retireAll()
 		return
 	}
 	complete := true
@@ -25,20 +24,22 @@ func (s *step) chooseKeys() {
 }
 
 // retireAll retires the keys of a zone that is to be unsigned, once no resolver
-// has a DS record of it.
-func (s *step) retireAll() {
-	if !s.all(DS, Hidden) {
-		return
+// has a DS record of it (RFC 8078 section 4). It reports whether it did.
+func (s *step) retireAll() (retired bool) {
+	if s.Signed || !s.all(DS, Hidden) {
+		return false
 	}
 	if s.now.Before(s.StrayUntil) {
 		s.lookAt(s.StrayUntil)
 		s.explain(Reason{Record: DS, Rule: "delete", Section: "RFC 8078 section 4", Earliest: s.StrayUntil,
 			Text: "the zone stays signed while resolvers may have a DS record, of whatever key"})
-		return
+		return false
 	}
 	for i := range s.Keys {
+		retired = retired || !s.Keys[i].Retiring
 		s.Keys[i].Retiring = true
 	}
+	return retired
 }
 
 // chooseKey reports whether the role has a key that stays, and finds it a new one

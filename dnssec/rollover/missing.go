@@ -1,9 +1,6 @@
 package rollover
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // dueMissing deals with a key that stays and has no private half. Nothing is lost
 // by replacing one that does not sign yet. One that signs is needed back: it is
@@ -48,16 +45,8 @@ func (s *step) holdsWithout(key *Key) bool {
 	defer func() { key.Records = saved }()
 	for _, record := range []Record{DNSKEY, ZRRSIG, KRRSIG} {
 		if status := &key.Records[record]; status.State.in() {
-			*status = RecordStatus{State: Unretentive, Since: s.now, Entered: status.entered()}
+			status.enter(Unretentive, s.now)
 		}
 	}
-	return s.broken() == nil
-}
-
-// entered returns since when a record may be known, zero when it always was.
-func (r *RecordStatus) entered() (t time.Time) {
-	if r.State == Rumoured {
-		return r.Since
-	}
-	return t
+	return !s.broken()
 }

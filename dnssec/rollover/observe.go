@@ -36,9 +36,10 @@ type AvailableKey struct {
 	Role   Role
 	// Private is that the private half is there.
 	Private bool
-	// Published is that the key is in the DNSKEY set as served, and Signs that there
-	// are signatures of it, as far as known without the state: for adoption.
-	Published, Signs bool
+	// Served is what the key is seen to do in the zone as it is served: Publish when
+	// it is in the DNSKEY set, SignKeys and SignZone when there are signatures of it.
+	// It is how a zone is adopted whose state is not known.
+	Served dnssec.Use
 	// Since is when it was published, by the timing metadata of its file. Zero is
 	// not known.
 	Since time.Time

@@ -97,6 +97,12 @@ func (s *step) sawDS(key *Key, all, some bool) {
 			s.explain(s.moved(key, DS, Omnipresent, Rumoured))
 		}
 	case Unretentive:
+		if some && s.Signed && !key.Retiring {
+			*status = RecordStatus{State: Rumoured, Since: s.now}
+			s.stampDS(status, all)
+			s.explain(s.moved(key, DS, Unretentive, Rumoured))
+			return
+		}
 		s.stampDS(status, complete && !some)
 	}
 }
@@ -165,8 +171,7 @@ func (s *step) stray(server string, record []byte) Reason {
 // askParent asks for the DS records that are to come and to go, and says when the
 // next one may be lodged.
 func (s *step) askParent() {
-	waiting := false
-	submitted := false
+	waiting, submitted := false, false
 	for i := range s.Keys {
 		key := &s.Keys[i]
 		status := key.Records[DS]
@@ -180,13 +185,12 @@ func (s *step) askParent() {
 	}
 	for i := range s.Keys {
 		key := &s.Keys[i]
-		if status := key.Records[DS]; status.State == Unretentive && status.Seen.IsZero() && !submitted && !s.DeleteDS {
+		if status := key.Records[DS]; status.State == Unretentive && status.Seen.IsZero() && key.Retiring && !submitted && !s.DeleteDS {
 			s.act(Action{Kind: WithdrawDS, Key: key.ID, Public: key.Public})
 		}
 	}
-	if s.DeleteDS {
+	if waiting && s.DeleteDS {
 		s.act(Action{Kind: DeleteDS})
-		waiting = true
 	}
 	if waiting {
 		s.lookAt(s.now.Add(min(max(s.policy.DSTTL/24, time.Second), time.Hour)))

@@ -26,38 +26,39 @@ var rules = []rule{
 	{"rule 3", "RFC 4035 section 2.2", "every DNSKEY set must have a key that signed every set, for each of its algorithms", DNSKEY, []Record{ZRRSIG}},
 }
 
-// broken returns the first of the rules that does not hold, nil when all do.
-func (s *step) broken() *rule {
+// broken reports whether a resolver may not find what it needs. That there is a DS
+// record is not needed for it.
+func (s *step) broken() bool {
 	for i := range s.rules {
-		if !s.holds(&s.rules[i]) {
-			return &s.rules[i]
+		rule := &s.rules[i]
+		for _, algorithm := range s.algorithms(rule) {
+			if rule.have != records && !s.holds(rule, algorithm) {
+				return true
+			}
 		}
 	}
-	return nil
+	return false
 }
 
-// holds evaluates a rule: each set that a resolver may have, of each algorithm,
-// must share a key with each set that it may find.
-func (s *step) holds(r *rule) bool {
+// holds evaluates a rule: each set that a resolver may have must share a key of
+// the algorithm with each set that it may find.
+func (s *step) holds(r *rule, algorithm int) bool {
+	var have []keySet
 	switch {
 	case r.have == records:
-		return !s.Signed || !slices.Contains(s.versions(r.need, anyAlgorithm), 0)
-	case r.have != DS && s.all(DS, Hidden):
+		return !s.Signed || !slices.Contains(s.versions(r.need, algorithm), 0)
+	case r.have == DS:
+		have = s.leastDS(algorithm)
+	case s.all(DS, Hidden):
 		return true // nobody validates
+	default:
+		have = s.versions([]Record{r.have}, algorithm)
 	}
-	for _, algorithm := range s.algorithms() {
-		var have []keySet
-		if r.have == DS {
-			have = s.leastDS(algorithm)
-		} else {
-			have = s.versions([]Record{r.have}, algorithm)
-		}
-		need := s.versions(r.need, algorithm)
-		for _, a := range have {
-			for _, b := range need {
-				if a != 0 && a&b == 0 {
-					return false
-				}
+	need := s.versions(r.need, algorithm)
+	for _, a := range have {
+		for _, b := range need {
+			if a != 0 && a&b == 0 {
+				return false
 			}
 		}
 	}
@@ -90,7 +91,8 @@ func (r *RecordStatus) presence() interval {
 	case Omnipresent:
 		return always
 	case Unretentive:
-		return interval{stamp(r.Entered), stamp(r.Since)}
+		in := stamp(r.Entered)
+		return interval{in, max(stamp(r.Since), in+1)} // in one instant it still was there
 	}
 	return never
 }
@@ -171,12 +173,16 @@ func (s *step) matches(i int, record Record, algorithm int) bool {
 	return i < maxKeys && key.Role.has(record) && (algorithm == anyAlgorithm || int(key.Public.Algorithm) == algorithm)
 }
 
-// algorithms returns those of the keys of which any resolver may know.
-func (s *step) algorithms() []int {
+// algorithms returns those for which a rule is to hold: of all keys, one after the
+// other, but for the first rule.
+func (s *step) algorithms(r *rule) []int {
+	if r.have == records {
+		return []int{anyAlgorithm}
+	}
 	var found []int
 	for i := range s.Keys {
 		algorithm := int(s.Keys[i].Public.Algorithm)
-		if !s.Keys[i].hidden() && !slices.Contains(found, algorithm) {
+		if !slices.Contains(found, algorithm) {
 			found = append(found, algorithm)
 		}
 	}

@@ -62,10 +62,12 @@ type Key struct {
 // String names the key by role, algorithm and tag.
 func (k *Key) String() string { return fmt.Sprintf("%s %s", k.Role, k.Public) }
 
+// uses is what a key does in the zone for a record of it to be there.
+var uses = [records]dnssec.Use{DNSKEY: dnssec.Publish, ZRRSIG: dnssec.SignZone, KRRSIG: dnssec.SignKeys, DS: dnssec.InParent}
+
 // Use returns what the key does in the zone now. InParent is for the CDS and
 // CDNSKEY sets (RFC 7344).
 func (k *Key) Use() dnssec.Use {
-	uses := [records]dnssec.Use{DNSKEY: dnssec.Publish, ZRRSIG: dnssec.SignZone, KRRSIG: dnssec.SignKeys, DS: dnssec.InParent}
 	use := dnssec.Use(0)
 	for record, status := range k.Records {
 		if status.State.in() {

@@ -49,6 +49,10 @@ func (e engine) step(state State, policy Policy, observed Observations, now time
 	s.takeEvents()
 	s.chooseKeys()
 	s.advance()
+	if s.retireAll() {
+		s.advance()
+	}
+	s.explainRefusals()
 	s.finish(before)
 	s.result.State = s.State
 	return s.result
@@ -138,6 +142,10 @@ func (s *step) advance() {
 		}
 		phase++
 	}
+}
+
+// explainRefusals says of each record that wants to go on why it does not.
+func (s *step) explainRefusals() {
 	s.each(func(key *Key, record Record, to RecordState) {
 		if refusal := s.refusal(key, record, to); refusal != nil {
 			s.explain(*refusal)
@@ -189,20 +197,13 @@ func (s *step) desired(key *Key, record Record) RecordState {
 
 // move changes the state of a record.
 func (s *step) move(key *Key, record Record, to RecordState) {
-	status := &key.Records[record]
-	from := *status
-	*status = RecordStatus{State: to, Since: s.now}
-	switch {
-	case to == Unretentive && from.State == Rumoured:
-		status.Entered = from.Since
-	case to == Omnipresent || to == Hidden:
-		status.Seen = s.now
-	}
+	from := key.Records[record].State
+	key.Records[record].enter(to, s.now)
 	activates := to == Rumoured && (record == ZRRSIG || record == DS && key.Role == KSK)
 	if activates && key.Activated.IsZero() {
 		key.Activated = s.now
 	}
-	s.explain(s.moved(key, record, from.State, to))
+	s.explain(s.moved(key, record, from, to))
 }
 
 // refusal says why a record may not go on yet, nil when it may.
@@ -218,22 +219,50 @@ func (s *step) refusal(key *Key, record Record, to RecordState) *Reason {
 			return s.refused(key, record, to, m.name, m.section, m.text)
 		}
 	}
-	before := s.broken()
+	if broken, was := s.breaks(key, record, to); broken != nil {
+		text := broken.text
+		if was {
+			text = "nothing is withdrawn while this is not met: " + text
+		}
+		return s.refused(key, record, to, broken.name, broken.section, text)
+	}
+	return nil
+}
+
+// breaks returns the rule that forbids a step, and whether it was broken before.
+// What is broken, for an algorithm, may be mended but not made worse: nothing is
+// withdrawn. The first rule is another case: without a DS record nobody validates.
+func (s *step) breaks(key *Key, record Record, to RecordState) (broken *rule, was bool) {
 	status := &key.Records[record]
-	saved := *status
-	*status = RecordStatus{State: to, Since: s.now}
-	if to == Unretentive && saved.State == Rumoured {
-		status.Entered = saved.Since
+	for i := range s.rules {
+		rule := &s.rules[i]
+		for _, algorithm := range s.algorithms(rule) {
+			held := s.holds(rule, algorithm)
+			if !held && (to == Rumoured || rule.have == records) {
+				continue
+			}
+			saved := *status
+			status.enter(to, s.now)
+			holds := s.holds(rule, algorithm)
+			*status = saved
+			if !holds {
+				return rule, !held
+			}
+		}
 	}
-	after := s.broken()
-	*status = saved
+	return nil, false
+}
+
+// enter changes the state of a record.
+func (r *RecordStatus) enter(to RecordState, now time.Time) {
+	from := *r
+	*r = RecordStatus{State: to, Since: now}
 	switch {
-	case after == nil, before != nil && to == Rumoured:
-		return nil
-	case before != nil:
-		return s.refused(key, record, to, before.name, before.section, "nothing is withdrawn while the rule is not met: "+before.text)
+	case to == Unretentive && from.State == Rumoured:
+		r.Entered = from.Since
+	case to == Omnipresent || to == Hidden:
+		r.Seen = now
 	}
-	return s.refused(key, record, to, after.name, after.section, after.text)
 }
 
 // tooEarly says that a change is not yet known everywhere.

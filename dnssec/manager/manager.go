@@ -404,11 +404,11 @@ func (m *Manager) Do(ctx context.Context, origin wire.Name, o Order) error {
 	}
 }
 
-// outcome returns what went wrong with an order in the last turn.
+// outcome returns why an order is not taken into the state.
 func (u *unit) outcome(order string) error {
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
-	if u.record.LastOrder >= order && len(u.trouble) == 0 {
+	if u.record.LastOrder >= order {
 		return nil
 	}
 	var errs []error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
@@ -74,10 +75,13 @@ func (u *unit) serve(z *zone.Zone) {
 	}
 }
 
+// unknownGeneration is none that a zone has.
+const unknownGeneration = math.MaxUint64
+
 // served returns the generation that all secondaries serve, and since when.
 func (u *unit) served() (generation uint64, since time.Time) {
 	if u.manager.Server == nil || u.signed.since.IsZero() {
-		return 0, time.Time{}
+		return unknownGeneration, time.Time{}
 	}
 	generation, since = u.signed.generation, u.signed.since
 	if len(u.zone.Secondaries) == 0 {
@@ -86,12 +90,9 @@ func (u *unit) served() (generation uint64, since time.Time) {
 	for _, address := range u.zone.Secondaries {
 		serial, ok := u.seen.serials[address]
 		if !ok {
-			return 0, time.Time{}
+			return unknownGeneration, time.Time{}
 		}
 		generation = min(generation, u.generationOf(serial))
-	}
-	if generation == 0 {
-		return 0, time.Time{}
 	}
 	if generation != u.seen.generation {
 		u.seen.generation, u.seen.generationAt = generation, u.seen.serialAt
@@ -163,6 +164,9 @@ func (u *unit) count(r *dnssec.Result) {
 func (u *unit) privateKeys(next *signed) []dnssec.Key {
 	keys := u.record.State.Uses()
 	for i := range keys {
+		if u.record.State.DeleteDS {
+			keys[i].Use &^= dnssec.InParent
+		}
 		for _, key := range u.keys {
 			if key.Signer != nil && rollover.IDOf(key.PublicKey) == rollover.IDOf(keys[i].PublicKey) {
 				keys[i].Signer = key.Signer

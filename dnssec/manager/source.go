@@ -185,13 +185,17 @@ func keysIn(z *zone.Zone) (keys []rollover.AvailableKey) {
 		if err != nil {
 			continue
 		}
-		key := rollover.AvailableKey{Public: public, Published: true}
-		keysToo, data := signs(z, public, typeDNSKEY), signs(z, public, typeSOA)
-		key.Signs = keysToo || data
+		key := rollover.AvailableKey{Public: public, Served: dnssec.Publish}
+		if signs(z, public, typeDNSKEY) {
+			key.Served |= dnssec.SignKeys
+		}
+		if signs(z, public, typeSOA) {
+			key.Served |= dnssec.SignZone
+		}
 		switch {
 		case public.Flags&dnssec.FlagSEP == 0:
 			key.Role = rollover.ZSK
-		case data:
+		case key.Served&dnssec.SignZone != 0:
 			key.Role = rollover.CSK
 		default:
 			key.Role = rollover.KSK

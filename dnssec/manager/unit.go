@@ -153,6 +153,9 @@ func (u *unit) refresh() {
 		u.problem(err)
 		u.source.zone = z
 	}
+	if u.seen.ttl == 0 && u.source.zone != nil {
+		u.seen.ttl = highestTTL(u.source.zone, u.signed.zone)
+	}
 	keys, err := u.keystore().Keys(u.origin)
 	if err != nil {
 		u.problem(err)
@@ -161,8 +164,11 @@ func (u *unit) refresh() {
 	u.keys = keys
 }
 
-func (u *unit) keystore() keystore.Dir {
-	return keystore.Dir{Path: u.manager.store().path(u.origin, keysDir), Secret: u.manager.Secret}
+func (u *unit) keystore() keystore.Dir { return u.manager.Keys(u.origin) }
+
+// Keys returns the directory of a zone's keys.
+func (m *Manager) Keys(origin wire.Name) keystore.Dir {
+	return keystore.Dir{Path: m.store().path(origin, keysDir), Secret: m.Secret}
 }
 
 // policy is the zone's, with what was ordered in its place.
@@ -205,7 +211,7 @@ func available(keys []keystore.Key, served *zone.Zone, now time.Time) (list []ro
 		}
 		for _, p := range published {
 			if p.Public.Equal(key.PublicKey) {
-				a.Published, a.Signs = true, p.Signs
+				a.Served = p.Served
 			}
 		}
 		list = append(list, a)
@@ -229,7 +235,7 @@ func adopt(list, found []rollover.AvailableKey) []rollover.AvailableKey {
 		known := false
 		for i := range list {
 			if list[i].Public.Equal(f.Public) {
-				list[i].Published, list[i].Signs, known = true, list[i].Signs || f.Signs, true
+				list[i].Served, known = list[i].Served|f.Served, true
 			}
 		}
 		if !known {

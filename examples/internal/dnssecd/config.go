@@ -140,10 +140,9 @@ func parseDuration(text string) (time.Duration, error) {
 // site is a configuration that was read.
 type site struct {
 	Config
-	zones   []manager.Zone
-	keys    []secondary.Key // TSIG
-	secret  *keystore.Secret
-	summary []string // of what a reload cannot change
+	zones  []manager.Zone
+	keys   []secondary.Key // TSIG
+	secret *keystore.Secret
 }
 
 // read reads a configuration file, says which when none was named, and reports

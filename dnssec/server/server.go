@@ -24,6 +24,10 @@ const (
 	maxUDP = 1232
 	// maxTCP is how many TCP connections there are at a time.
 	maxTCP = 128
+	// idleTime is how long a TCP connection may wait for its next query, and
+	// writeTime how long a client may take to read an answer (RFC 7766 section 6.2.3).
+	idleTime  = 8 * time.Second
+	writeTime = 10 * time.Second
 	// drainTime is how long queries under way have when ctx ends.
 	drainTime = 3 * time.Second
 )
@@ -95,9 +99,12 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 	for name, secret := range s.TSIG {
 		secrets[dns.CanonicalName(name)] = secret
 	}
+	open, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	listener := &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP), open: open, closed: make(chan struct{})}
 	servers := []*dns.Server{
 		{PacketConn: udp, Handler: s, TsigSecret: secrets, UDPSize: dns.DefaultMsgSize},
-		{Listener: &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP)}, Handler: s, TsigSecret: secrets},
+		{Listener: listener, Handler: s, TsigSecret: secrets, IdleTimeout: func() time.Duration { return idleTime }},
 	}
 	failed := make(chan error, len(servers))
 	var started sync.WaitGroup
@@ -122,8 +129,9 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	for _, one := range servers {
-		_ = one.ShutdownContext(drain) // says so when it is not running, or connections were cut
+		_ = one.ShutdownContext(drain) // says so when it is not running, or connections are left
 	}
+	cut()
 	for range left {
 		errs = append(errs, <-failed)
 	}
@@ -134,29 +142,59 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 	return nil
 }
 
-// limitedListener has no more than so many connections open at a time.
+// limitedListener has no more than so many connections open at a time, and cuts
+// them once open ends.
 type limitedListener struct {
 	net.Listener
-	slots chan struct{}
+	slots  chan struct{}
+	open   context.Context
+	once   sync.Once
+	closed chan struct{}
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		<-l.slots
 		return nil, err
 	}
-	return &limitedConn{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}, nil
+	limited := &limitedConn{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}
+	limited.stop = context.AfterFunc(l.open, func() { _ = limited.Close() })
+	return limited, nil
 }
 
+func (l *limitedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// limitedConn gives its slot back when it is closed, as it is for a client that
+// does not read.
 type limitedConn struct {
 	net.Conn
 	free func()
+	stop func() bool
+}
+
+func (c *limitedConn) Write(message []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(message)
+	if err != nil {
+		_ = c.Close() // an answer cut short leaves nothing to go on with
+	}
+	return n, err
 }
 
 func (c *limitedConn) Close() error {
 	defer c.free()
+	c.stop()
 	return c.Conn.Close()
 }
 

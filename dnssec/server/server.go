@@ -24,6 +24,8 @@ const (
 	maxUDP = 1232
 	// maxTCP is how many TCP connections there are at a time.
 	maxTCP = 128
+	// maxMAC is the longest MAC of a TSIG record, which is made last: SHA-512's.
+	maxMAC = 64
 	// idleTime is how long a TCP connection may wait for its next query, and
 	// writeTime how long a client may take to read an answer (RFC 7766 section 6.2.3).
 	idleTime  = 8 * time.Second
@@ -203,6 +205,11 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	if query.Response {
 		return
 	}
+	if query.IsTsig() != nil && w.TsigStatus() != nil {
+		s.logger().Warn("TSIG refused", "client", w.RemoteAddr(), "reason", w.TsigStatus())
+		s.write(w, query, refusal(query, dns.RcodeNotAuth)) // RFC 8945 section 5.2
+		return
+	}
 	question, rcode := check(query)
 	if rcode != dns.RcodeSuccess {
 		s.write(w, query, refusal(query, rcode))
@@ -271,9 +278,9 @@ func (s *Server) write(w dns.ResponseWriter, query, m *dns.Msg) {
 		}
 		m.SetEdns0(maxUDP, opt.Do())
 	}
-	if query.IsTsig() != nil && w.TsigStatus() == nil {
-		tsig := query.IsTsig()
-		m.SetTsig(tsig.Hdr.Name, tsig.Algorithm, 300, time.Now().Unix())
+	if tsig := query.IsTsig(); tsig != nil {
+		m.Extra = append(m.Extra, answerTSIG(tsig, w.TsigStatus()))
+		size -= maxMAC
 	}
 	m.Compress = true
 	if m.Len() > size {
@@ -286,4 +293,25 @@ func (s *Server) write(w dns.ResponseWriter, query, m *dns.Msg) {
 	if err := w.WriteMsg(m); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
 		s.logger().Warn("answer not sent", "client", w.RemoteAddr(), "error", err)
 	}
+}
+
+// answerTSIG returns the TSIG record of an answer, which package dns signs unless
+// the error is one of key or MAC (RFC 8945 section 5.3.2).
+func answerTSIG(query *dns.TSIG, status error) *dns.TSIG {
+	now := time.Now().Unix()
+	m := new(dns.Msg).SetTsig(query.Hdr.Name, query.Algorithm, query.Fudge, now)
+	t := m.IsTsig()
+	t.OrigId = query.OrigId
+	switch {
+	case status == nil:
+	case errors.Is(status, dns.ErrTime):
+		// With the query's time and, in other data, this server's (RFC 8945 section 5.2.3).
+		t.Error, t.TimeSigned = dns.RcodeBadTime, query.TimeSigned
+		t.OtherLen, t.OtherData = 6, fmt.Sprintf("%012x", now)
+	case errors.Is(status, dns.ErrSig):
+		t.Error = dns.RcodeBadSig
+	default:
+		t.Error = dns.RcodeBadKey
+	}
+	return t
 }

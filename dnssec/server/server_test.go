@@ -259,6 +259,61 @@ func TestTransfer(t *testing.T) {
 	}
 }
 
+// What is wrong with a TSIG record is said in one, signed where that can be (RFC
+// 8945 section 5.3.2).
+func TestTSIGErrors(t *testing.T) {
+	z, _ := signedWith(t, dnssec.NSEC, example)
+	const secret = "c2VjcmV0"
+	s := Server{TSIG: map[string]string{"key.": secret}}
+	s.Set(z)
+	address := serve(t, &s)
+	for _, tt := range []struct {
+		key, secret string
+		signed      time.Time
+		rcode       int
+		tsigError   uint16
+		hasMAC      bool
+	}{
+		{"key.", secret, time.Now(), dns.RcodeSuccess, 0, true},
+		{"key.", "d3Jvbmc=", time.Now(), dns.RcodeNotAuth, dns.RcodeBadSig, false},
+		{"nobody.", secret, time.Now(), dns.RcodeNotAuth, dns.RcodeBadKey, false},
+		{"key.", secret, time.Now().Add(-time.Hour), dns.RcodeNotAuth, dns.RcodeBadTime, true},
+	} {
+		m := new(dns.Msg).SetQuestion("www.example.", dns.TypeA)
+		m.SetTsig(tt.key, dns.HmacSHA256, 300, tt.signed.Unix())
+		packed, mac, err := dns.TsigGenerate(m, tt.secret, "", false)
+		require.NoError(t, err)
+		conn, err := net.Dial("udp", address)
+		require.NoError(t, err)
+		_, err = conn.Write(packed)
+		require.NoError(t, err)
+		answer := make([]byte, 4096)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+		n, err := conn.Read(answer)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		reply := new(dns.Msg)
+		require.NoError(t, reply.Unpack(answer[:n]))
+		require.Equal(t, tt.rcode, reply.Rcode)
+		tsig := reply.IsTsig()
+		require.NotNil(t, tsig)
+		require.Equal(t, tt.tsigError, tsig.Error)
+		require.Equal(t, tt.hasMAC, tsig.MAC != "")
+		if !tt.hasMAC {
+			continue
+		}
+		got := tsig.MAC
+		reply.Compress = true
+		_, want, err := dns.TsigGenerate(reply, secret, mac, false)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		if tt.tsigError == dns.RcodeBadTime {
+			require.Equal(t, uint64(tt.signed.Unix()), tsig.TimeSigned)
+			require.Len(t, tsig.OtherData, 12)
+		}
+	}
+}
+
 func TestNotify(t *testing.T) {
 	z, _ := signedWith(t, dnssec.NSEC, example)
 	var s Server

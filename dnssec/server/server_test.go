@@ -108,7 +108,7 @@ func summary(m *dns.Msg) string {
 	for i, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
 		var list []string
 		for _, rr := range section {
-			if h := rr.Header(); h.Rrtype != dns.TypeOPT && h.Rrtype != dns.TypeRRSIG {
+			if h := rr.Header(); h.Rrtype != dns.TypeOPT && (h.Rrtype != dns.TypeRRSIG || m.Question[0].Qtype == dns.TypeRRSIG && i == 0) {
 				list = append(list, fmt.Sprintf("%s:%s/%s", []string{"an", "ns", "ar"}[i], strings.TrimSuffix(h.Name, "example."), dns.TypeToString[h.Rrtype]))
 			}
 		}
@@ -147,6 +147,11 @@ func TestAnswers(t *testing.T) {
 		{"a.b.near.example.", dns.TypeTXT, "NOERROR aa an:near./DNAME an:a.b.near./CNAME"},
 		{"nothing.example.", dns.TypeA, "NXDOMAIN aa ns:/SOA ns:near./NSEC ns:/NSEC"},
 		{"example.net.", dns.TypeA, "REFUSED"},
+		{"www.example.", dns.TypeRRSIG, "NOERROR aa an:www./RRSIG"},
+		{"alias.example.", dns.TypeRRSIG, "NOERROR aa an:alias./RRSIG"},
+		{"x.wild.example.", dns.TypeRRSIG, "NOERROR aa an:x.wild./RRSIG ns:closer.wild./NSEC"},
+		{"insecure.example.", dns.TypeRRSIG, "NOERROR ns:insecure./NS ns:insecure./NSEC ar:ns.insecure./A"},
+		{"b.c.example.", dns.TypeRRSIG, "NOERROR aa ns:/SOA ns:away./NSEC"},
 		{`\000\001.odd.example.`, dns.TypeTXT, `NOERROR aa an:\000\001.odd./TXT`},
 	} {
 		got := summary(ask(t, "udp", address, tt.name, tt.qtype, true))

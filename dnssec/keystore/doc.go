@@ -10,7 +10,7 @@
 //		key, err := store.Generate(keystore.Spec{Origin: origin, Algorithm: dnssec.ECDSAP256SHA256, Use: dnssec.CSK}, time.Now())
 //		...
 //	}
-//	signer.Keys = append(signer.Keys, keys[0].Key)
+//	signer.Keys = append(signer.Keys, keys[0].At(time.Now()))
 //
 // With a [Secret], from a file with a passphrase or a key, private keys are
 // sealed at rest: NAME.private.sealed takes the place of NAME.private, which

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 )
 
@@ -291,6 +293,36 @@ func TestCDS(t *testing.T) {
 	if judging() {
 		judge(t, result.Zone)
 	}
+}
+
+// A revoked key signs neither CDS nor CDNSKEY sets (RFC 5011 section 2.1, RFC 7344
+// section 4.1).
+func TestRevokedKeyAndCDS(t *testing.T) {
+	revoked := makeKey(t, dnssec.ED25519, dnssec.KSK, "revoked")
+	revoked.Flags |= dnssec.FlagRevoke
+	keys := append(pair(t, dnssec.ED25519), revoked)
+	keys[0].Use |= dnssec.InParent
+	z := signZone(t, dnssec.Signer{Keys: keys}, parseZone(t, "example.", mixed), nil, time.Now()).Zone
+	for _, covered := range []wire.Type{wire.Type(dns.TypeCDS), wire.Type(dns.TypeCDNSKEY)} {
+		require.Equal(t, 1, z.Apex().Set(covered).Signatures.Len())
+	}
+	require.Equal(t, 2, z.Apex().Set(wire.Type(dns.TypeDNSKEY)).Signatures.Len())
+	require.Empty(t, verify(t, z, time.Now()))
+	if judging() {
+		judge(t, z)
+	}
+}
+
+// DNSKEY sets below the apex are data like others (RFC 4035 section 2.1): an
+// offline KSK does not hold them up.
+func TestKeysBelowTheApex(t *testing.T) {
+	keys := pair(t, dnssec.ED25519)
+	s := dnssec.Signer{Keys: keys}
+	first := signZone(t, s, parseZone(t, "example.", apex), nil, start)
+	keys[0].Signer = nil
+	z := signZone(t, s, parseZone(t, "example.", apex+"x DNSKEY 256 3 15 AAAA\nx CDS 1 15 2 00\n"), first.Zone, start).Zone
+	require.Contains(t, zoneText(t, z), fmt.Sprintf(" %d example. ", keys[1].Tag()))
+	require.Empty(t, verify(t, z, start))
 }
 
 // Times wrap in 2106 and pass 2^31 in 2038 (ldns#289, RFC 4034 section 3.1.5).

@@ -192,7 +192,7 @@ func (r *run) signAll(ctx context.Context) error {
 	for i := range r.names {
 		for j := range r.names[i].Sets {
 			if t := r.names[i].Sets[j].Type; r.kinds[i].signs(t) {
-				progress.total += len(r.signersOf(t))
+				progress.total += len(r.signersOf(r.names[i].Name, t))
 			}
 		}
 	}
@@ -321,20 +321,25 @@ func oldSet(old *zone.Node, i int, t wire.Type) *zone.RRset {
 
 func sameSet(a, b *zone.RRset) bool { return a.TTL == b.TTL && bytes.Equal(a.Data, b.Data) }
 
-// signersOf returns the keys that sign sets of a type. Those of the keys
-// themselves are signed by keys that the parent knows (RFC 7344 section 4.1).
-func (c *config) signersOf(t wire.Type) []*signingKey {
-	switch t {
-	case typeDNSKEY, typeCDS, typeCDNSKEY:
-		return c.keysKeys
+// signersOf returns the keys that sign a set. The apex's sets of keys are signed by
+// keys that the parent knows (RFC 7344 section 4.1), of which revoked ones sign
+// the DNSKEY set alone (RFC 5011 section 2.1).
+func (r *run) signersOf(owner wire.Name, t wire.Type) []*signingKey {
+	switch {
+	case owner != r.origin:
+		return r.zoneKeys
+	case t == typeDNSKEY:
+		return r.keysKeys
+	case t == typeCDS, t == typeCDNSKEY:
+		return r.validKeysKeys
 	}
-	return c.zoneKeys
+	return r.zoneKeys
 }
 
 // sign gives the set its signatures: those of the old set that still hold, and
 // new ones.
 func (w *worker) sign(owner wire.Name, set, old *zone.RRset) {
-	keys := w.signersOf(set.Type)
+	keys := w.signersOf(owner, set.Type)
 	if old != nil && !sameSet(set, old) {
 		old = nil
 	}

@@ -100,6 +100,7 @@ type config struct {
 	keyTTL             uint32
 	keys               []*signingKey
 	zoneKeys, keysKeys []*signingKey // that sign the zone, and its keys
+	validKeysKeys      []*signingKey // keysKeys that are not revoked
 }
 
 // signingKey is a key made ready.
@@ -196,6 +197,9 @@ func (c *config) setKeys() error {
 		}
 		if key.Use&SignKeys != 0 {
 			c.keysKeys = append(c.keysKeys, ready)
+			if key.Flags&FlagRevoke == 0 {
+				c.validKeysKeys = append(c.validKeysKeys, ready)
+			}
 		}
 	}
 	for i, key := range c.keys {

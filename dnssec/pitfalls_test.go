@@ -255,6 +255,30 @@ func TestOfflineKey(t *testing.T) {
 	require.ErrorContains(t, err, "ns.example. A")
 }
 
+// What an offline key has signed cannot be made anew, and does not have the rest
+// signed over and over.
+func TestResignRestsWithOfflineKey(t *testing.T) {
+	keys := pair(t, dnssec.ED25519)
+	s := dnssec.Signer{Keys: keys, Serial: dnssec.IncrementSerial}
+	first := signZone(t, s, parseZone(t, "example.", mixed), nil, start)
+	keys[0].Signer = nil
+	// The DNSKEY set's signature ends with the first ones, the others' later.
+	now := start.Add(8 * 24 * time.Hour)
+	signed := signZone(t, dnssec.Signer{Keys: keys, Refresh: 10 * 24 * time.Hour}, first.Zone, first.Zone, now)
+	s.Refresh = 3 * 24 * time.Hour
+	result := signZone(t, s, signed.Zone, signed.Zone, now)
+	require.Equal(t, start.Add(14*24*time.Hour), result.Expiry)
+	now = start.Add(12 * 24 * time.Hour)
+	require.True(t, result.Due.After(now), "%v", result.Due)
+	rest, err := s.Resign(t.Context(), result, now)
+	require.NoError(t, err)
+	require.Same(t, result, rest)
+	// Until it has ended, and then it is told.
+	require.Contains(t, fmt.Sprint(signZone(t, s, result.Zone, result.Zone, start.Add(12*24*time.Hour)).Warnings), "offline ends at 2026-11-15T12:00:00Z")
+	_, err = s.Resign(t.Context(), result, result.Due.Add(time.Hour))
+	require.ErrorContains(t, err, "its private half is not here")
+}
+
 // A revoked key signs the DNSKEY set alone (BIND #5070, RFC 5011 section 2.1).
 func TestRevokedKey(t *testing.T) {
 	revoked := makeKey(t, dnssec.ED25519, dnssec.KSK, "revoked")

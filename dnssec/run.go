@@ -28,13 +28,14 @@ type run struct {
 	hashed []zone.Node
 
 	result  Result
-	changed bool // from previous, SOA and ZONEMD aside
-	soonest uint32
+	changed bool   // from previous, SOA and ZONEMD aside
+	soonest uint32 // expiration of the first signature to end that can be made anew
+	lapse   uint32 // and of the first that cannot: its key is offline
 }
 
 // newRun copies what is to be signed from the zone, and adds what the keys make.
 func newRun(c *config, z, previous *zone.Zone) *run {
-	r := &run{config: c, origin: z.Origin, source: z, previous: previous, soonest: c.expiry}
+	r := &run{config: c, origin: z.Origin, source: z, previous: previous, soonest: c.expiry, lapse: c.expiry}
 	count := len(apexTypes) + z.Names.Len()
 	for _, node := range z.Names.All() {
 		count += len(node.Sets)
@@ -175,7 +176,8 @@ type worker struct {
 	made    int
 	reused  int
 	changed bool
-	soonest uint32 // expiration of the first signature to end
+	soonest uint32 // as run's
+	lapse   uint32
 	errs    []error
 }
 
@@ -235,7 +237,7 @@ func (r *run) parallel(ctx context.Context, nodes []zone.Node, old zone.Nodes, p
 	var group sync.WaitGroup
 	workers := make([]*worker, r.Workers)
 	for k := range workers {
-		w := &worker{run: r, soonest: r.expiry}
+		w := &worker{run: r, soonest: r.expiry, lapse: r.expiry}
 		workers[k] = w
 		group.Go(func() {
 			for ctx.Err() == nil && len(w.errs) < maxErrors {
@@ -280,9 +282,7 @@ func (r *run) collect(workers []*worker) error {
 		r.result.Signed += w.made
 		r.result.Reused += w.reused
 		r.changed = r.changed || w.changed
-		if before(w.soonest, r.soonest) {
-			r.soonest = w.soonest
-		}
+		r.soonest, r.lapse = earlier(r.soonest, w.soonest), earlier(r.lapse, w.lapse)
 		errs = append(errs, w.errs...)
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -362,10 +362,19 @@ func (w *worker) sign(owner wire.Name, set, old *zone.RRset) {
 	}
 	set.Signatures = signatures
 	for rdata := range signatures.All() {
-		if expiration := parseRRSIG(rdata).expiration; before(expiration, w.soonest) {
-			w.soonest = expiration
+		if r := parseRRSIG(rdata); w.canRenew(&r) {
+			w.soonest = earlier(w.soonest, r.expiration)
+		} else {
+			w.lapse = earlier(w.lapse, r.expiration)
 		}
 	}
+}
+
+// canRenew reports whether a key that is not offline can make the signature anew.
+func (c *config) canRenew(r *rrsig) bool {
+	return slices.ContainsFunc(c.keys, func(k *signingKey) bool {
+		return k.Signer != nil && k.tag == r.tag && k.Algorithm == r.algorithm
+	})
 }
 
 // reusable returns the key's signature of the old set, which is the same set, if
@@ -478,17 +487,27 @@ func (r *run) finishWith(z *zone.Zone) (*Result, error) {
 	}
 	r.result.Zone = z
 	r.result.Unchanged = r.previous != nil && !r.changed
-	r.result.Expiry = timeNear(r.soonest, r.now)
-	r.result.Due = r.result.Expiry.Add(-r.Refresh)
+	r.setTimes()
 	if left, expire := r.result.Expiry.Sub(r.now), z.SOA().Expire; left < time.Duration(expire)*time.Second {
 		r.warn(typeSOA, "expire is %d seconds, but the first signature ends in %d: a secondary that cannot reach its primary would serve a bogus zone (RFC 6781 section 4.4.1)", expire, int(left.Seconds()))
 	}
 	return &r.result, nil
 }
 
+// setTimes says when the result ends, and when it is to be signed again, which
+// offline keys have no part in.
+func (r *run) setTimes() {
+	r.result.lapse = r.lapse
+	r.result.Expiry = timeNear(earlier(r.soonest, r.lapse), r.now)
+	r.result.Due = timeNear(r.soonest, r.now).Add(-r.Refresh)
+	if lapse := timeNear(r.lapse, r.now); !lapse.After(r.now.Add(r.Refresh)) {
+		r.warn(0, "a signature of a key that is offline ends at %s: have it made anew where the key is", lapse.Format(time.RFC3339))
+	}
+}
+
 // signApex signs one set of the apex.
 func (r *run) signApex(z *zone.Zone, set *zone.RRset) error {
-	w := &worker{run: r, soonest: r.soonest}
+	w := &worker{run: r, soonest: r.soonest, lapse: r.lapse}
 	var old *zone.RRset
 	if r.previous != nil {
 		old = r.previous.Apex().Set(set.Type)

@@ -81,12 +81,13 @@ type Result struct {
 	// Unchanged says that the zone is as the previous one, serial and all.
 	Unchanged bool
 	Serial    uint32
-	// Expiry is when the first signature ends, Due when the first one is to be
-	// made anew.
+	// Expiry is when the first signature ends, Due when the first one is to be made
+	// anew, for which those of offline keys do not count.
 	Expiry, Due time.Time
 	// Warnings is what is odd, but no error.
 	Warnings []*zone.Problem
 
+	lapse        uint32 // when the first signature of an offline key ends
 	schedule     schedule
 	scheduleOnce sync.Once
 }

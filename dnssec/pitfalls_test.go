@@ -255,6 +255,20 @@ func TestOfflineKey(t *testing.T) {
 	require.ErrorContains(t, err, "ns.example. A")
 }
 
+// Times that are asked for are those of all signatures, whatever the previous zone
+// has.
+func TestFixedTimesAndReuse(t *testing.T) {
+	z := parseZone(t, "example.", mixed)
+	fixed := dnssec.Signer{Keys: pair(t, dnssec.ED25519), Inception: fixedInception, Expiry: fixedExpiry}
+	want := signZone(t, fixed, z, nil, start)
+	for _, s := range []dnssec.Signer{{}, {Inception: fixedInception}, {Expiry: fixedExpiry}} {
+		s.Keys = fixed.Keys
+		other := signZone(t, s, z, nil, start.Add(time.Hour)).Zone
+		require.Equal(t, zoneText(t, want.Zone), zoneText(t, signZone(t, fixed, z, other, start).Zone))
+	}
+	require.Zero(t, signZone(t, fixed, z, want.Zone, start.Add(time.Hour)).Signed)
+}
+
 // What an offline key has signed cannot be made anew, and does not have the rest
 // signed over and over.
 func TestResignRestsWithOfflineKey(t *testing.T) {

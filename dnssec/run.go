@@ -393,7 +393,7 @@ func (w *worker) reusable(owner wire.Name, set, old *zone.RRset, key *signingKey
 			continue
 		}
 		left := int32(r.expiration - now)
-		if left <= 0 || key.Signer != nil && left <= int32(w.refresh) {
+		if left <= 0 || key.Signer != nil && (left <= int32(w.refresh) || !w.hasTimes(&r)) {
 			continue
 		}
 		if key.verify {
@@ -407,6 +407,11 @@ func (w *worker) reusable(owner wire.Name, set, old *zone.RRset, key *signingKey
 		}
 	}
 	return best
+}
+
+// hasTimes reports whether a signature has the times that are asked for.
+func (c *config) hasTimes(r *rrsig) bool {
+	return (c.Inception.IsZero() || r.inception == c.inception) && (c.Expiry.IsZero() || r.expiration == c.expiry)
 }
 
 var errOffline = errors.New("its private half is not here, and the previous zone has no signature of it that fits and is valid")

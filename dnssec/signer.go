@@ -61,8 +61,9 @@ type Signer struct {
 	// due at once. It is 12 hours when zero, but at most a tenth of Validity.
 	// Negative is none.
 	Jitter time.Duration
-	// Inception and Expiry, when set, are those of every new signature, instead of
-	// an hour before now and of what Validity and Jitter give.
+	// Inception and Expiry, when set, are those of every signature, instead of an
+	// hour before now and of what Validity and Jitter give: others are not used
+	// again, but those of offline keys.
 	Inception, Expiry time.Time
 
 	// Workers is how many signatures are made at once, as many as there are cores

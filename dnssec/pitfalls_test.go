@@ -269,6 +269,24 @@ func TestFixedTimesAndReuse(t *testing.T) {
 	require.Zero(t, signZone(t, fixed, z, want.Zone, start.Add(time.Hour)).Signed)
 }
 
+// A signature that was damaged at rest is made anew.
+func TestDamagedSignature(t *testing.T) {
+	z := parseZone(t, "example.", mixed)
+	s := dnssec.Signer{Keys: pair(t, dnssec.ED25519), VerifyReused: true}
+	first := signZone(t, s, z, nil, start)
+	lines := strings.SplitAfter(zoneText(t, first.Zone), "\n")
+	for i, line := range lines {
+		if strings.Contains(line, "RRSIG\tTXT") {
+			lines[i] = line[:len(line)-9] + "AAAAAA==\n"
+		}
+	}
+	damaged := parseZone(t, "example.", strings.Join(lines, ""))
+	require.NotEmpty(t, verify(t, damaged, start))
+	again := signZone(t, s, z, damaged, start)
+	require.Equal(t, zoneText(t, first.Zone), zoneText(t, again.Zone))
+	require.NotZero(t, again.Reused)
+}
+
 // What an offline key has signed cannot be made anew, and does not have the rest
 // signed over and over.
 func TestResignRestsWithOfflineKey(t *testing.T) {

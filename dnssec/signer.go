@@ -66,6 +66,11 @@ type Signer struct {
 	// again, but those of offline keys.
 	Inception, Expiry time.Time
 
+	// VerifyReused has each signature of the previous zone verified before it is
+	// used again, for a zone that comes from where it may have been damaged. Without
+	// it, only those are whose key's tag is not its own.
+	VerifyReused bool
+
 	// Workers is how many signatures are made at once, as many as there are cores
 	// when zero.
 	Workers int
@@ -311,6 +316,6 @@ func (c *config) distrust(previous *zone.Zone) {
 				}
 			}
 		}
-		key.verify = key.verify || !known
+		key.verify = key.verify || !known || c.VerifyReused
 	}
 }

@@ -37,8 +37,9 @@ const (
 // Dir is a directory of keys. It is made, with mode 0700, when the first key is.
 type Dir struct {
 	Path string
-	// Secret seals private keys that are written, and opens those that are sealed.
-	// Without it private keys are written as BIND does.
+	// Secret seals private keys that are written, and opens those that are sealed;
+	// keys that are not are refused then, with [ErrUnsealed]. Without it private
+	// keys are written as BIND does.
 	Secret *Secret
 	// Random is crypto/rand's reader when nil. It is used for salts and nonces;
 	// keys always come from the system's randomness.
@@ -173,6 +174,9 @@ func (d Dir) read(name string) (Key, error) {
 // readPrivate reads the private file, when there is one: sealed or not.
 func (d Dir) readPrivate(key *Key, path string) error {
 	text, err := readSecret(path + ".private")
+	if err == nil && d.Secret != nil {
+		return fmt.Errorf(".private file %w", ErrUnsealed)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = readSecret(path + ".private.sealed")
 		if errors.Is(err, fs.ErrNotExist) {

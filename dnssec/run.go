@@ -162,6 +162,18 @@ func classify(names []zone.Node) []kind {
 	return kinds
 }
 
+// checkDS finds DS records where no zone begins: once they are signed, validators
+// look for that zone's keys, and find all below it bogus.
+func (r *run) checkDS() error {
+	var errs []error
+	for i := range r.names {
+		if r.kinds[i] == authoritative && r.names[i].Set(typeDS) != nil && len(errs) < maxErrors {
+			errs = append(errs, fmt.Errorf("%s DS: is not at a zone cut: remove it, or add the NS records (RFC 4035 section 2.4)", r.names[i].Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // signs reports whether the zone signs the set: not what is below a cut, and of
 // a cut only the sets that belong to the parent (RFC 4035 section 2.2).
 func (k kind) signs(t wire.Type) bool {

@@ -286,7 +286,7 @@ func (s *Signer) Sign(ctx context.Context, z, previous *zone.Zone, now time.Time
 	}
 	c.distrust(previous)
 	r := newRun(c, z, previous)
-	if err := r.deny(); err != nil {
+	if err := errors.Join(r.checkDS(), r.deny()); err != nil {
 		return nil, fmt.Errorf("dnssec: %w", err)
 	}
 	if err := r.signAll(ctx); err != nil {

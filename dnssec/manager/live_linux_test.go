@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/rollover"
+	"github.com/berryrack/berryrack/dnssec/secondary"
 	"github.com/berryrack/berryrack/dnssec/server"
 	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
@@ -428,4 +431,153 @@ func live(t *testing.T, parent parentServer, address func(int) string) {
 	t.Log(w.asked, "answers")
 	require.Empty(t, strings.Join(w.wrong, "\n"))
 	require.Greater(t, w.asked, 200)
+}
+
+// TestSecondaries has Knot, NSD and BIND transfer a zone with the configuration that
+// package secondary writes, first whole and then its differences; what they do not
+// serve yet does not count as published.
+func TestSecondaries(t *testing.T) {
+	lab.Need(t, "knotd", "nsd", "named")
+	if !lab.Isolated(t) {
+		return
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "zone")
+	writeFile(t, file, fmt.Sprintf(childText, "127.0.1.2"))
+	origin := name("example.test.")
+	transfers := &transferLog{kinds: map[string]map[string]int{}}
+	m := &Manager{
+		Dir:  filepath.Join(dir, "state"),
+		Poll: 200 * time.Millisecond, Watch: time.Second, Logger: logTo(t),
+		Server: &server.Server{TSIG: map[string]string{"xfr.": secret}, Logger: slog.New(transfers)},
+	}
+	secondaries := []string{"127.0.1.11", "127.0.1.12", "127.0.1.13"}
+	for _, address := range secondaries { // BIND listens on nothing else
+		lab.Run(t, "ip", "address", "add", address+"/32", "dev", "lo")
+	}
+	policy := inSeconds
+	policy.Parent = rollover.ByPerson
+	z := Zone{Origin: origin, File: file, Policy: policy, Transfer: []string{"xfr."}}
+	for _, address := range secondaries {
+		z.Secondaries = append(z.Secondaries, net.JoinHostPort(address, "53"))
+	}
+	runManager(t, m, z)
+	serveOn(t, m.Server, "127.0.1.2")
+	require.NoError(t, m.Do(t.Context(), origin, Order{Signed: true}))
+	time.Sleep(time.Second)
+	s, err := m.Status(origin)
+	require.NoError(t, err)
+	require.Zero(t, s.State.Served, "no secondary is there yet")
+
+	startSecondaries(t, secondaries, secondary.Config{
+		Primary: netip.MustParseAddrPort("127.0.1.2:53"),
+		Keys:    []secondary.Key{{Name: "xfr.", Secret: secret}},
+		Zones:   []secondary.Zone{{Origin: origin, Key: "xfr."}},
+	})
+	equal := func() bool {
+		u := m.unit(origin)
+		u.mutex.Lock()
+		served := u.signed.zone
+		u.mutex.Unlock()
+		for _, address := range secondaries {
+			if !sameAnswers(t, served, address) {
+				return false
+			}
+		}
+		return true
+	}
+	require.Eventually(t, equal, 90*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool {
+		s, err := m.Status(origin)
+		require.NoError(t, err)
+		return s.State.Served == s.State.Generation && s.State.Served > 0
+	}, time.Minute, 100*time.Millisecond)
+	for i := range 2 {
+		writeFile(t, file, fmt.Sprintf(childText, "127.0.1.2")+fmt.Sprintf("new%d A 192.0.2.7\n", i))
+		m.Wake()
+		require.Eventually(t, func() bool {
+			u := m.unit(origin)
+			u.mutex.Lock()
+			defer u.mutex.Unlock()
+			return u.signed.zone.Names.Find(name(fmt.Sprintf("new%d.example.test.", i))) != nil
+		}, time.Minute, 50*time.Millisecond)
+		require.Eventually(t, equal, 90*time.Second, 200*time.Millisecond)
+	}
+	transfers.mutex.Lock()
+	defer transfers.mutex.Unlock()
+	for _, address := range secondaries {
+		t.Log(address, transfers.kinds[address])
+		require.Positive(t, transfers.kinds[address]["AXFR"], address)
+		require.Positive(t, transfers.kinds[address]["IXFR"], address)
+	}
+}
+
+// transferLog counts the transfers of clients.
+type transferLog struct {
+	slog.Handler
+	mutex sync.Mutex
+	kinds map[string]map[string]int
+}
+
+func (l *transferLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *transferLog) Handle(_ context.Context, r slog.Record) error {
+	attrs := map[string]string{}
+	r.Attrs(func(a slog.Attr) bool {
+		attrs[a.Key] = a.Value.String()
+		return true
+	})
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	host, _, _ := net.SplitHostPort(attrs["client"])
+	if l.kinds[host] == nil {
+		l.kinds[host] = map[string]int{}
+	}
+	l.kinds[host][attrs["kind"]]++
+	return nil
+}
+
+// startSecondaries starts Knot, NSD and BIND.
+func startSecondaries(t *testing.T, addresses []string, c secondary.Config) {
+	t.Helper()
+	texts := make([]string, 3)
+	for i, write := range []func() (string, error){c.Knot, c.NSD, c.BIND} {
+		var err error
+		texts[i], err = write()
+		require.NoError(t, err)
+	}
+	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	conf := func(i int) string { return filepath.Join(dirs[i], "conf") }
+	writeFile(t, conf(0), fmt.Sprintf("server:\n    rundir: %[1]s\n    listen: %[2]s@53\nlog:\n  - target: stderr\n    any: info\ndatabase:\n    storage: %[1]s\ntemplate:\n  - id: default\n    storage: %[1]s\n%[3]s", dirs[0], addresses[0], texts[0]))
+	start(t, "knotd", "-c", conf(0))
+	writeFile(t, conf(1), fmt.Sprintf("server:\n\tip-address: %[2]s\n\tusername: root\n\tchroot: \"\"\n\tzonesdir: %[1]q\n\tpidfile: \"\"\n\tdatabase: \"\"\n\txfrdfile: \"%[1]s/xfrd.state\"\n\txfrdir: %[1]q\n\tzonelistfile: \"%[1]s/zone.list\"\n\tcookie-secret-file: \"\"\nremote-control:\n\tcontrol-enable: no\n%[3]s", dirs[1], addresses[1], texts[1]))
+	start(t, "nsd", "-d", "-c", conf(1))
+	writeFile(t, conf(2), fmt.Sprintf("options { directory %q; listen-on { %s; }; listen-on-v6 { none; }; query-source address %s; transfer-source %s; recursion no; pid-file none; session-keyfile none; dnssec-validation no; };\ncontrols {};\n%s", dirs[2], addresses[2], addresses[2], addresses[2], texts[2]))
+	start(t, "named", "-g", "-c", conf(2))
+}
+
+// sameAnswers reports whether a secondary answers as the zone has it.
+func sameAnswers(t *testing.T, z *zone.Zone, address string) bool {
+	t.Helper()
+	for _, node := range z.Names.All() {
+		for _, set := range node.Sets {
+			m := new(dns.Msg)
+			m.SetQuestion(node.Name.String(), uint16(set.Type))
+			m.SetEdns0(1232, true)
+			client := dns.Client{Net: "tcp", Timeout: 5 * time.Second}
+			reply, _, err := client.Exchange(m, net.JoinHostPort(address, "53"))
+			if err != nil {
+				t.Log(address, node.Name, set.Type, err)
+				return false
+			}
+			want, got := append(set.RRs(node.Name), set.RRSIGs(node.Name)...), reply.Answer
+			if len(want) != len(got) || slices.ContainsFunc(want, func(rr dns.RR) bool {
+				return !slices.ContainsFunc(got, func(other dns.RR) bool { return dns.IsDuplicate(rr, other) })
+			}) {
+				t.Log(address, "differs:", want, got)
+				return false
+			}
+		}
+	}
+	return true
 }

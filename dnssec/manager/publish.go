@@ -188,7 +188,7 @@ func (u *unit) signer(keys []dnssec.Key, now time.Time) *dnssec.Signer {
 		s.Jitter = -1
 	}
 	if from := u.results.ValidFrom; !from.IsZero() && from.Before(now) {
-		s.Inception = from.Add(-time.Hour)
+		s.Backdate = now.Sub(from) + time.Hour
 	}
 	if u.source.zone.Names.Len() <= smallZone {
 		s.Workers = 1

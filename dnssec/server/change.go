@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/miekg/dns"
@@ -89,27 +88,4 @@ func signedWithKey(w dns.ResponseWriter, query *dns.Msg) (string, error) {
 		return "", fmt.Errorf("TSIG: %w", err)
 	}
 	return dns.CanonicalName(tsig.Hdr.Name), nil
-}
-
-// addTSIG signs an answer as its query is, or says what is wrong with the query's
-// signature (RFC 8945 section 5.2).
-func addTSIG(w dns.ResponseWriter, query, answer *dns.Msg) {
-	tsig := query.IsTsig()
-	if tsig == nil {
-		return
-	}
-	answer.SetTsig(tsig.Hdr.Name, tsig.Algorithm, 300, time.Now().Unix())
-	mine := answer.IsTsig()
-	switch err := w.TsigStatus(); {
-	case err == nil:
-	case errors.Is(err, dns.ErrTime):
-		mine.Error = dns.RcodeBadTime
-		mine.TimeSigned = tsig.TimeSigned
-		now := uint64(time.Now().Unix())
-		mine.OtherLen, mine.OtherData = 6, fmt.Sprintf("%012x", now)
-	case errors.Is(err, dns.ErrSig):
-		mine.Error = dns.RcodeBadSig
-	default:
-		mine.Error = dns.RcodeBadKey
-	}
 }

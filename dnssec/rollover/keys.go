@@ -14,11 +14,11 @@ func (s *step) chooseKeys() {
 	if !s.Signed {
 		return
 	}
-	complete := true
+	s.complete = true
 	for _, role := range s.policy.roles() {
-		complete = s.chooseKey(role) && complete
+		s.complete = s.chooseKey(role) && s.complete
 	}
-	if complete {
+	if s.complete {
 		s.retireOthers()
 	}
 }

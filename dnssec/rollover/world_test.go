@@ -443,13 +443,14 @@ func (w *world) settle() error {
 	clear(w.lost)
 	w.policy.Parent, w.policy.KSKLifetime, w.policy.ZSKLifetime = ByCDS, Unlimited, Unlimited
 	w.stored.Signed = true
-	for range 200 {
+	for range 600 {
 		if err := w.wake(); err != nil {
 			return err
 		}
 		if w.settled() {
 			return nil
 		}
+		w.next = later(w.next, w.now.Add(time.Hour))
 	}
 	text, _ := json.MarshalIndent(w.stored, "", " ")
 	result := w.engine.step(w.stored, w.policy, w.look(w.now.Add(w.offset)), w.now.Add(w.offset))

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// day8 is a time for people, in UTC and to the minute.
-func day8(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+// minute is a time for people, in UTC and to the minute.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
 // doing is what a record's move to a state is, in words.
 func doing(record Record, to RecordState) string {

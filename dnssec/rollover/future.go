@@ -138,13 +138,13 @@ func (f *future) answers() []DSAnswer {
 
 // generate makes up a key.
 func (f *future) generate(action Action) AvailableKey {
-	f.made++
-	first := sha256.Sum256(binary.BigEndian.AppendUint32([]byte(f.state.Zone), f.made))
+	first := sha256.Sum256(binary.BigEndian.AppendUint32([]byte(f.state.Zone), uint32(len(f.made))))
 	second := sha256.Sum256(first[:])
 	key := dnssec.PublicKey{Flags: dnssec.FlagZone, Algorithm: action.Algorithm, Key: append(first[:], second[:]...)}
 	if action.Role != ZSK {
 		key.Flags |= dnssec.FlagSEP
 	}
+	f.made = append(f.made, key)
 	return AvailableKey{Public: key, Role: action.Role, Private: true}
 }
 

@@ -20,7 +20,7 @@ type future struct {
 	lodged  map[KeyID]dnssec.PublicKey
 	changes []parentChange
 	now     time.Time
-	made    uint32
+	made    []dnssec.PublicKey
 }
 
 // parentChange is what the parent will have done.

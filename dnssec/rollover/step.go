@@ -303,7 +303,7 @@ func (s *step) finish(before published) {
 // calm ends the emergency of a successor that is all there.
 func (s *step) calm() {
 	for i := range s.Keys {
-		if key := &s.Keys[i]; !key.Retiring && key.established() {
+		if key := &s.Keys[i]; !key.Retiring && !key.Roll && key.established() {
 			key.Emergency = false
 		}
 	}

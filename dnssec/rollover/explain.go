@@ -58,7 +58,7 @@ func (s *step) refused(key *Key, record Record, to RecordState, rule, section, t
 // explainRefusals says of each record that wants to go on why it does not.
 func (s *step) explainRefusals() {
 	s.each(func(key *Key, record Record, to RecordState) {
-		if reason := s.refusal(key, record, to); reason != nil {
+		if reason := s.refusal(key, record, to); reason != nil && !s.terse {
 			reason.Text = fmt.Sprintf("%s: not yet: %s; %s", key, doing(record, to), reason.Text)
 			s.explain(*reason)
 		}

@@ -164,7 +164,9 @@ func (r *Result) forecast(policy Policy, observed Observations, now time.Time) {
 	if open == 0 && lodging == nil {
 		return
 	}
-	f := newFuture(standard, r.State, policy, observed, ParentModel{Delay: time.Nanosecond}, now)
+	ahead := standard
+	ahead.terse = true
+	f := newFuture(ahead, r.State, policy, observed, ParentModel{Delay: time.Nanosecond}, now)
 	if lodging != nil && lodging.Records[DS].State == Rumoured {
 		r.LodgeAt, lodging = lodging.Records[DS].Since, nil
 	}

@@ -50,7 +50,7 @@ func TestWrongRulesAreCaught(t *testing.T) {
 	atOnce := func(*TTLs) *TTL { return &TTL{} }
 	without := func(change func(e *engine, w *waits)) engine {
 		w := rfc7583
-		e := engine{append([]rule(nil), rules...), methods, &w}
+		e := engine{rules: append([]rule(nil), rules...), methods: methods, waits: &w}
 		change(&e, &w)
 		return e
 	}

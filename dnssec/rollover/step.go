@@ -15,9 +15,11 @@ type engine struct {
 	rules   []rule
 	methods []method
 	waits   *waits
+	// terse leaves out the reasons for what is not done.
+	terse bool
 }
 
-var standard = engine{rules, methods, &rfc7583}
+var standard = engine{rules: rules, methods: methods, waits: &rfc7583}
 
 // Step decides what to do at now: it takes in the observations, moves on each
 // record that may move, and says why. It changes nothing that it is given. Call it

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// day8 is a time for people, in UTC and to the minute.
-func day8(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+// minute is a time for people, in UTC and to the minute.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
 // doing is what a record's move to a state is, in words.
 func doing(record Record, to RecordState) string {
@@ -50,12 +50,19 @@ func (s *step) ready(key *Key) bool {
 	return key.Records[DNSKEY].State == Omnipresent && key.Records[KRRSIG].State == Omnipresent
 }
 
-// refused is the reason for what is not done yet.
+// refused is the reason for what is not done yet, and text why.
 func (s *step) refused(key *Key, record Record, to RecordState, rule, section, text string) *Reason {
-	return &Reason{
-		Key: key.ID, Record: record, From: key.Records[record].State, To: to, Rule: rule, Section: section,
-		Text: fmt.Sprintf("%s: not yet: %s; %s", key, doing(record, to), text),
-	}
+	return &Reason{Key: key.ID, Record: record, From: key.Records[record].State, To: to, Rule: rule, Section: section, Text: text}
+}
+
+// explainRefusals says of each record that wants to go on why it does not.
+func (s *step) explainRefusals() {
+	s.each(func(key *Key, record Record, to RecordState) {
+		if reason := s.refusal(key, record, to); reason != nil && !s.terse {
+			reason.Text = fmt.Sprintf("%s: not yet: %s; %s", key, doing(record, to), reason.Text)
+			s.explain(*reason)
+		}
+	})
 }
 
 // unseen is the reason for what waits to be seen.

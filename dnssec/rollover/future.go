@@ -20,7 +20,7 @@ type future struct {
 	lodged  map[KeyID]dnssec.PublicKey
 	changes []parentChange
 	now     time.Time
-	made    uint32
+	made    []dnssec.PublicKey
 }
 
 // parentChange is what the parent will have done.
@@ -138,13 +138,13 @@ func (f *future) answers() []DSAnswer {
 
 // generate makes up a key.
 func (f *future) generate(action Action) AvailableKey {
-	f.made++
-	first := sha256.Sum256(binary.BigEndian.AppendUint32([]byte(f.state.Zone), f.made))
+	first := sha256.Sum256(binary.BigEndian.AppendUint32([]byte(f.state.Zone), uint32(len(f.made))))
 	second := sha256.Sum256(first[:])
 	key := dnssec.PublicKey{Flags: dnssec.FlagZone, Algorithm: action.Algorithm, Key: append(first[:], second[:]...)}
 	if action.Role != ZSK {
 		key.Flags |= dnssec.FlagSEP
 	}
+	f.made = append(f.made, key)
 	return AvailableKey{Public: key, Role: action.Role, Private: true}
 }
 
@@ -164,7 +164,9 @@ func (r *Result) forecast(policy Policy, observed Observations, now time.Time) {
 	if open == 0 && lodging == nil {
 		return
 	}
-	f := newFuture(standard, r.State, policy, observed, ParentModel{Delay: time.Nanosecond}, now)
+	ahead := standard
+	ahead.terse = true
+	f := newFuture(ahead, r.State, policy, observed, ParentModel{Delay: time.Nanosecond}, now)
 	if lodging != nil && lodging.Records[DS].State == Rumoured {
 		r.LodgeAt, lodging = lodging.Records[DS].Since, nil
 	}

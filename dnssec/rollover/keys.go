@@ -14,11 +14,11 @@ func (s *step) chooseKeys() {
 	if !s.Signed {
 		return
 	}
-	complete := true
+	s.complete = true
 	for _, role := range s.policy.roles() {
-		complete = s.chooseKey(role) && complete
+		s.complete = s.chooseKey(role) && s.complete
 	}
-	if complete {
+	if s.complete {
 		s.retireOthers()
 	}
 }
@@ -120,10 +120,10 @@ func (s *step) due(key *Key) bool {
 	}
 	end := key.Activated.Add(lifetime)
 	begin := s.beginOf(end)
-	text := fmt.Sprintf("%s signs until %s; its successor is published before", key, day8(end))
+	text := fmt.Sprintf("%s signs until %s; its successor is published before", key, minute(end))
 	person := key.Role != ZSK && s.policy.Parent == ByPerson
 	if person {
-		text = fmt.Sprintf("the lifetime of %s ends at %s; it rolls over when a person says so, since nobody else lodges DS records", key, day8(end))
+		text = fmt.Sprintf("the lifetime of %s ends at %s; it rolls over when a person says so, since nobody else lodges DS records", key, minute(end))
 	}
 	if s.now.Before(begin) {
 		s.lookAt(begin)

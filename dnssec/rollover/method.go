@@ -24,6 +24,9 @@ var methods = []method{
 		func(s *step, key *Key) bool {
 			return s.all(DS, Hidden) || s.omnipresent(ZRRSIG, key.Public.Algorithm)
 		}},
+	{DNSKEY, Rumoured, "keys", "RFC 4035 section 2.2",
+		"the first keys are published together",
+		func(s *step, key *Key) bool { return s.complete }},
 	{KRRSIG, Rumoured, "Double-KSK", "RFC 7583 section 3.3.1",
 		"a key signs the keys once it is one of them",
 		func(s *step, key *Key) bool { return key.Records[DNSKEY].State.in() }},

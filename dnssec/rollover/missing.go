@@ -36,7 +36,7 @@ func (s *step) missingHalf(key *Key, record Record, to RecordState) *Reason {
 }
 
 func (s *step) lacks(key *Key, record Record, to RecordState, missing *Key) *Reason {
-	return s.refused(key, record, to, "private key", "RFC 6781 section 4.1", fmt.Sprintf("the private half of %s is missing", missing))
+	return s.refused(key, record, to, "private key", "RFC 6781 section 4.1", "the private half of a key that signs, "+missing.Public.String()+", is missing")
 }
 
 // holdsWithout reports whether the rules would hold if the key stopped signing.

@@ -20,7 +20,9 @@ type Observations struct {
 	// ZoneTTL is the highest TTL of the zone, before and after it is signed. Zero is
 	// not known.
 	ZoneTTL time.Duration
-	// DS is the answers of all servers of the parent; empty when they were not asked.
+	// DS is the answers of all servers of the parent. When they are not asked what was
+	// seen last is taken to be so still: ask them for each Step while a DS record is
+	// waited for, and once a day. It is empty when they cannot be asked at all.
 	DS []DSAnswer
 	// Elapsed is the time since the last Step by a clock that does not leap (a Go
 	// monotonic clock reading). Zero is not known, as after a restart: then no more

@@ -103,7 +103,8 @@ func (s *step) sawDS(key *Key, all, some bool) {
 			s.explain(s.moved(key, DS, Unretentive, Rumoured))
 			return
 		}
-		s.stampDS(status, complete && !some)
+		// While CDS records still ask for it, it may come back.
+		s.stampDS(status, complete && !some && s.Served == s.Generation)
 	}
 }
 

@@ -15,9 +15,11 @@ type engine struct {
 	rules   []rule
 	methods []method
 	waits   *waits
+	// terse leaves out the reasons for what is not done.
+	terse bool
 }
 
-var standard = engine{rules, methods, &rfc7583}
+var standard = engine{rules: rules, methods: methods, waits: &rfc7583}
 
 // Step decides what to do at now: it takes in the observations, moves on each
 // record that may move, and says why. It changes nothing that it is given. Call it
@@ -36,6 +38,7 @@ type step struct {
 	policy   Policy
 	observed Observations
 	now      time.Time
+	complete bool // each role has its key
 	result   Result
 }
 
@@ -144,15 +147,6 @@ func (s *step) advance() {
 	}
 }
 
-// explainRefusals says of each record that wants to go on why it does not.
-func (s *step) explainRefusals() {
-	s.each(func(key *Key, record Record, to RecordState) {
-		if refusal := s.refusal(key, record, to); refusal != nil {
-			s.explain(*refusal)
-		}
-	})
-}
-
 // each calls do for each record that wants to go on.
 func (s *step) each(do func(key *Key, record Record, to RecordState)) {
 	for i := range s.Keys {
@@ -189,7 +183,7 @@ func (s *step) desired(key *Key, record Record) RecordState {
 		return Rumoured
 	case state == Unretentive:
 		return Hidden
-	case leaves:
+	case leaves && (state == Omnipresent || s.tooEarly(key, record, Omnipresent) != nil):
 		return Unretentive
 	}
 	return Omnipresent
@@ -238,7 +232,8 @@ func (s *step) breaks(key *Key, record Record, to RecordState) (broken *rule, wa
 		rule := &s.rules[i]
 		for _, algorithm := range s.algorithms(rule) {
 			held := s.holds(rule, algorithm)
-			if !held && (to == Rumoured || rule.have == records) {
+			mends := to == Rumoured && (record != DS || rule.have == DS)
+			if !held && (mends || rule.have == records) {
 				continue
 			}
 			saved := *status
@@ -269,7 +264,7 @@ func (r *RecordStatus) enter(to RecordState, now time.Time) {
 func (s *step) tooEarly(key *Key, record Record, to RecordState) *Reason {
 	wait := s.waits.of(record, to)
 	seen := key.Records[record].Seen
-	if seen.IsZero() {
+	if seen.IsZero() || record == DS && len(s.observed.DS) > 0 && !s.answered() {
 		return s.unseen(key, record, to, wait)
 	}
 	end := wait.end(seen, &s.policy, &s.TTLs, key.Emergency)
@@ -277,7 +272,7 @@ func (s *step) tooEarly(key *Key, record Record, to RecordState) *Reason {
 		return nil
 	}
 	s.lookAt(end)
-	refusal := s.refused(key, record, to, wait.name, wait.section, "waits for "+wait.name+" = "+wait.formula)
+	refusal := s.refused(key, record, to, wait.name, wait.section, wait.formula)
 	refusal.Earliest = end
 	return refusal
 }
@@ -310,7 +305,7 @@ func (s *step) finish(before published) {
 // calm ends the emergency of a successor that is all there.
 func (s *step) calm() {
 	for i := range s.Keys {
-		if key := &s.Keys[i]; !key.Retiring && key.established() {
+		if key := &s.Keys[i]; !key.Retiring && !key.Roll && key.established() {
 			key.Emergency = false
 		}
 	}

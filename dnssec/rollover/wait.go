@@ -5,7 +5,7 @@ import "time"
 // wait is how long after a change it is certain to be known everywhere.
 type wait struct {
 	name, section string
-	// formula is in the terms of RFC 7583, to be shown to people.
+	// formula is in the terms of RFC 7583, for people.
 	formula string
 	delay   func(*Policy) time.Duration
 	ttl     func(*TTLs) *TTL
@@ -26,20 +26,20 @@ type waits [records][2]wait
 
 var rfc7583 = waits{
 	DNSKEY: {
-		{"Ipub", "RFC 7583 section 3.2.1", "Dprp + TTLkey + publish-safety", zoneDelay, keyTTL, publishSafety},
-		{"TTLkey", "RFC 7583 section 3.2.1", "Dprp + TTLkey + retire-safety", zoneDelay, keyTTL, retireSafety},
+		{"Ipub", "RFC 7583 section 3.2.1", "waits for Ipub = Dprp + TTLkey + publish-safety", zoneDelay, keyTTL, publishSafety},
+		{"TTLkey", "RFC 7583 section 3.2.1", "waits for TTLkey = Dprp + TTLkey + retire-safety", zoneDelay, keyTTL, retireSafety},
 	},
 	KRRSIG: {
-		{"IpubC", "RFC 7583 section 3.3.1", "DprpC + TTLkey + publish-safety", zoneDelay, keyTTL, publishSafety},
-		{"TTLkey", "RFC 7583 section 3.3.1", "DprpC + TTLkey + retire-safety", zoneDelay, keyTTL, retireSafety},
+		{"IpubC", "RFC 7583 section 3.3.1", "waits for IpubC = DprpC + TTLkey + publish-safety", zoneDelay, keyTTL, publishSafety},
+		{"TTLkey", "RFC 7583 section 3.3.1", "waits for TTLkey = DprpC + TTLkey + retire-safety", zoneDelay, keyTTL, retireSafety},
 	},
 	ZRRSIG: {
-		{"Iret", "RFC 7583 section 3.2.1", "Dsgn + Dprp + TTLsig + retire-safety", zoneAndSigningDelay, zoneTTL, retireSafety},
-		{"Iret", "RFC 7583 section 3.2.1", "Dsgn + Dprp + TTLsig + retire-safety", zoneAndSigningDelay, zoneTTL, retireSafety},
+		{"Iret", "RFC 7583 section 3.2.1", "waits for Iret = Dsgn + Dprp + TTLsig + retire-safety", zoneAndSigningDelay, zoneTTL, retireSafety},
+		{"Iret", "RFC 7583 section 3.2.1", "waits for Iret = Dsgn + Dprp + TTLsig + retire-safety", zoneAndSigningDelay, zoneTTL, retireSafety},
 	},
 	DS: {
-		{"Iret", "RFC 7583 section 3.3.1", "DprpP + TTLds + retire-safety", parentDelay, dsTTL, retireSafety},
-		{"Iret", "RFC 7583 section 3.3.1", "DprpP + TTLds + retire-safety", parentDelay, dsTTL, retireSafety},
+		{"Iret", "RFC 7583 section 3.3.1", "waits for Iret = DprpP + TTLds + retire-safety", parentDelay, dsTTL, retireSafety},
+		{"Iret", "RFC 7583 section 3.3.1", "waits for Iret = DprpP + TTLds + retire-safety", parentDelay, dsTTL, retireSafety},
 	},
 }
 

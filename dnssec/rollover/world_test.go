@@ -45,23 +45,24 @@ type world struct {
 	strays           [][]byte
 	scanned          int // the version of the zone that the parent followed last
 	crashes, steps   int
+	reasons          int
 	calm             bool
 	believesItsClock bool // the mutant that takes all time for passed
-	log              []string
+	log              []func() string
 }
 
 // version is a set that is served from a time until the slowest server has the
 // next one.
 type version struct {
-	until            time.Time // zero is still served
-	keyTTL, zoneTTL  time.Duration
-	keys             map[KeyID]dnssec.Use
-	wanted           []dnssec.PublicKey // CDS
-	deleteDS         bool
-	algorithms       map[KeyID]dnssec.Algorithm
-	ds               map[KeyID]dnssec.PublicKey
-	dsTTL            time.Duration
-	number           int
+	until           time.Time // zero is still served
+	keyTTL, zoneTTL time.Duration
+	keys            map[KeyID]dnssec.Use
+	wanted          []dnssec.PublicKey // CDS
+	deleteDS        bool
+	algorithms      map[KeyID]dnssec.Algorithm
+	ds              map[KeyID]dnssec.PublicKey
+	dsTTL           time.Duration
+	number          int
 }
 
 var testDurations = []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 3 * time.Hour, 12 * time.Hour, day, 2 * day}
@@ -100,7 +101,8 @@ func (w *world) anyPolicy() Policy {
 }
 
 func (w *world) note(format string, args ...any) {
-	w.log = append(w.log, w.now.Format("01-02 15:04:05 ")+fmt.Sprintf(format, args...))
+	at := w.now
+	w.log = append(w.log, func() string { return at.Format("01-02 15:04:05 ") + fmt.Sprintf(format, args...) })
 }
 
 // run lets the world go on for some wakes, and returns what was wrong.
@@ -160,6 +162,7 @@ func (w *world) manage() bool {
 	observed := w.look(clock)
 	result := w.engine.step(w.stored, w.policy, observed, clock)
 	w.steps++
+	w.reasons += len(result.Reasons)
 	if w.crash() {
 		return false
 	}
@@ -187,7 +190,7 @@ func (w *world) manage() bool {
 }
 
 func roundTrip(w *world, state State) State {
-	if w.rng.IntN(8) != 0 {
+	if w.rng.IntN(40) != 0 {
 		return state
 	}
 	text, err := json.Marshal(state)
@@ -220,9 +223,7 @@ func (w *world) look(clock time.Time) Observations {
 		key.Served = served.keys[id] &^ dnssec.InParent
 		observed.Keys = append(observed.Keys, key)
 	}
-	if w.rng.IntN(10) != 0 {
-		observed.DS = w.answers()
-	}
+	observed.DS = w.answers()
 	return observed
 }
 
@@ -394,6 +395,25 @@ func (w *world) meddle() {
 		w.crash()
 	case 15:
 		w.loseState()
+	case 16:
+		w.setDS(map[KeyID]dnssec.PublicKey{}) // the parent withdraws what it has
+	case 17:
+		w.addStray()
+	case 18, 19:
+		w.strays = nil
+	case 20:
+		w.event(Event{Kind: ClockRight})
+	}
+}
+
+// addStray has the parent publish a DS record of a key that is in nobody's zone,
+// of an algorithm that others vouch for.
+func (w *world) addStray() {
+	for i := range w.stored.Keys {
+		if key := &w.stored.Keys[i]; key.Records[DS].State == Omnipresent {
+			w.strays = append(w.strays, append([]byte{byte(w.rng.Uint32()), byte(w.rng.Uint32()), byte(key.Public.Algorithm), 2}, make([]byte, 32)...))
+			return
+		}
 	}
 }
 
@@ -415,6 +435,46 @@ func (w *world) loseState() {
 	w.lastStep = time.Time{}
 }
 
+// settle leaves the world alone, and returns what is wrong when it does not come to
+// what the policy wants.
+func (w *world) settle() error {
+	w.note("CALM")
+	w.calm, w.strays = true, nil
+	clear(w.lost)
+	w.policy.Parent, w.policy.KSKLifetime, w.policy.ZSKLifetime = ByCDS, Unlimited, Unlimited
+	w.stored.Signed = true
+	for range 600 {
+		if err := w.wake(); err != nil {
+			return err
+		}
+		if w.settled() {
+			return nil
+		}
+		w.next = later(w.next, w.now.Add(time.Hour))
+	}
+	text, _ := json.MarshalIndent(w.stored, "", " ")
+	result := w.engine.step(w.stored, w.policy, w.look(w.now.Add(w.offset)), w.now.Add(w.offset))
+	for _, reason := range result.Reasons {
+		w.note("%s", reason)
+	}
+	return fmt.Errorf("at %s: NOT SETTLED\n%s\n%s", w.now.Format("01-02 15:04:05"), text, w.history())
+}
+
+func (w *world) settled() bool {
+	policy := w.policy.withDefaults()
+	want := len(policy.roles())
+	for i := range w.stored.Keys {
+		key := &w.stored.Keys[i]
+		switch {
+		case key.Retiring && !key.hidden(), !key.Retiring && !key.established():
+			return false
+		case !key.Retiring && key.Public.Algorithm == policy.Algorithm && slices.Contains(policy.roles(), key.Role):
+			want--
+		}
+	}
+	return want == 0
+}
+
 // check looks at every combination of sets that a resolver may hold.
 func (w *world) check() error {
 	w.zone = slices.DeleteFunc(w.zone, func(v version) bool {
@@ -427,7 +487,7 @@ func (w *world) check() error {
 				for j := range w.zone {
 					if data := &w.zone[j]; data.mayBeCached(data.zoneTTL, w.now) {
 						if err := validate(ds.ds, keys, data); err != nil {
-							return fmt.Errorf("at %s: %w\nDS %s\nDNSKEY %s\ndata %s\n%s", w.now.Format("01-02 15:04:05"), err, ds.String(), keys.String(), data.String(), strings.Join(w.log, "\n"))
+							return fmt.Errorf("at %s: %w\nDS %s\nDNSKEY %s\ndata %s\n%s", w.now.Format("01-02 15:04:05"), err, ds.String(), keys.String(), data.String(), w.history())
 						}
 					}
 				}
@@ -435,6 +495,14 @@ func (w *world) check() error {
 		}
 	}
 	return nil
+}
+
+func (w *world) history() string {
+	var text strings.Builder
+	for _, line := range w.log {
+		text.WriteString(line() + "\n")
+	}
+	return text.String()
 }
 
 func (v version) String() string {

@@ -1,0 +1,258 @@
+package rollover
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berryrack/berryrack/internal/lab"
+	"github.com/stretchr/testify/require"
+)
+
+// In the test's own network, which nobody else is in.
+const bindConfig = `options { directory "%[1]s"; key-directory "%[1]s"; pid-file none; session-keyfile none; listen-on port 5353 { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; notify no; };
+controls { inet 127.0.0.1 port 9953 allow { 127.0.0.1; } keys { "k"; }; };
+key "k" { algorithm hmac-sha256; secret "c2VjcmV0c2VjcmV0"; };
+dnssec-policy "fast" {
+	keys { ksk lifetime unlimited algorithm ecdsap256sha256; zsk lifetime PT90S algorithm ecdsap256sha256; };
+	dnskey-ttl PT2S; max-zone-ttl PT3S; publish-safety PT1S; retire-safety PT1S; zone-propagation-delay PT1S;
+	parent-ds-ttl PT2S; parent-propagation-delay PT1S;
+	signatures-validity PT5M; signatures-validity-dnskey PT5M; signatures-refresh PT4M; signatures-jitter PT0S;
+};
+zone "example.org" { type primary; file "%[1]s/zone"; inline-signing yes; dnssec-policy "fast"; };
+`
+
+const bindZone = "$TTL 3\n@ SOA ns host 1 3600 600 86400 3\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.2\n"
+
+// fast is the same policy for us: named takes validity less refresh until all
+// signatures are made anew.
+var fast = Policy{
+	Parent: ByPerson, KSKLifetime: Unlimited, ZSKLifetime: 90 * time.Second,
+	KeyTTL: 2 * time.Second, ZoneTTL: 3 * time.Second, DSTTL: 2 * time.Second,
+	PublishSafety: time.Second, RetireSafety: time.Second, ZonePropagation: time.Second, ParentPropagation: time.Second,
+	SignDelay: time.Minute,
+}
+
+// change is a record of a key that got to a state. Keys are named by their role
+// and by how many of it came before.
+type change struct {
+	key    string
+	record Record
+	state  RecordState
+}
+
+func (c change) String() string { return fmt.Sprintf("%s %s %s", c.key, c.record, c.state) }
+
+// TestBIND has named go through a rollover of a KSK and of a ZSK, with the same
+// policy, and compares the order of the states of the keys with ours.
+func TestBIND(t *testing.T) {
+	lab.Need(t, "named", "rndc", "netns")
+	if !lab.Isolated(t) {
+		return
+	}
+	theirs := rollNamed(t)
+	ours := rollOurs(t)
+	for _, key := range []string{"KSK 1", "KSK 2", "ZSK 1", "ZSK 2"} {
+		for record := range records {
+			require.Equal(t, statesOf(ours, key, record), statesOf(theirs, key, record), "%s %s", key, record)
+		}
+	}
+	// What is clearly before something else there is so here.
+	const clearly = 2 * time.Second
+	for a, theirA := range theirs {
+		for b, theirB := range theirs {
+			if theirB.Sub(theirA) > clearly && !skipsDsgn(a) && !skipsDsgn(b) {
+				require.LessOrEqual(t, ours[a].Sub(ours[b]), clearly, "named: %s, then %s", a, b)
+			}
+		}
+	}
+}
+
+// skipsDsgn is what named does not wait for Dsgn for: the first key's signatures.
+func skipsDsgn(c change) bool { return c.key == "ZSK 1" && c.state == Omnipresent }
+
+// statesOf returns the states of a record in order of time.
+func statesOf(changes map[change]time.Time, key string, record Record) (states []RecordState) {
+	for _, state := range []RecordState{Rumoured, Omnipresent, Unretentive, Hidden} {
+		if _, ok := changes[change{key, record, state}]; ok {
+			states = append(states, state)
+		}
+	}
+	for i := 1; i < len(states); i++ {
+		if changes[change{key, record, states[i]}].Before(changes[change{key, record, states[i-1]}]) {
+			states = append(states, states[i-1]) // out of order: equal to nothing
+		}
+	}
+	return states
+}
+
+// rollOurs does on a virtual clock what rollNamed does.
+func rollOurs(t *testing.T) map[change]time.Time {
+	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, fast, Observations{}, ParentModel{Delay: time.Second}, time.Now())
+	f.policy.ZSKLifetime = Unlimited // the rollovers are ordered
+	seen := newWatch()
+	until := func(done func() bool) {
+		for range 500 {
+			result, again := f.next(nil)
+			for i := range result.State.Keys {
+				for record := range records {
+					seen.saw(&result.State.Keys[i], record, f.now)
+				}
+			}
+			if !again && done() {
+				return
+			}
+			if !again {
+				f.forward(result.Next)
+			}
+		}
+		t.Fatal("it does not come to that")
+	}
+	established := func() bool {
+		for i := range f.state.Keys {
+			if key := &f.state.Keys[i]; !key.Retiring && !key.established() || key.Retiring && !key.hidden() {
+				return false
+			}
+		}
+		return true
+	}
+	until(established)
+	f.next([]Event{{Kind: Roll, Role: KSK}, {Kind: Roll, Role: ZSK}})
+	until(func() bool { return len(f.state.Keys) == 4 && established() })
+	return seen.changes
+}
+
+// watch notes when records get to states.
+type watch struct {
+	changes map[change]time.Time
+	names   map[string]string
+	counts  map[Role]int
+}
+
+func newWatch() *watch {
+	return &watch{map[change]time.Time{}, map[string]string{}, map[Role]int{}}
+}
+
+func (w *watch) name(id string, role Role) string {
+	if w.names[id] == "" {
+		w.counts[role]++
+		w.names[id] = fmt.Sprintf("%s %d", role, w.counts[role])
+	}
+	return w.names[id]
+}
+
+func (w *watch) saw(key *Key, record Record, at time.Time) {
+	w.note(w.name(key.ID.String(), key.Role), record, key.Records[record].State, at)
+}
+
+func (w *watch) note(key string, record Record, state RecordState, at time.Time) {
+	if _, known := w.changes[change{key, record, Rumoured}]; state == Hidden && !known {
+		return // not there yet
+	}
+	if c := (change{key, record, state}); w.changes[c].IsZero() {
+		w.changes[c] = at
+	}
+}
+
+// rollNamed starts named, lodges what it wants lodged, and has it roll its keys.
+func rollNamed(t *testing.T) map[change]time.Time {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "named.conf")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, bindConfig, dir), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "zone"), []byte(bindZone), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "rndc.conf"), []byte("key k { algorithm hmac-sha256; secret \"c2VjcmV0c2VjcmV0\"; };\noptions { default-server 127.0.0.1; default-port 9953; default-key k; };\n"), 0o600))
+	command := exec.Command(lab.Program(t, "named"), "-g", "-c", config)
+	log, err := os.Create(filepath.Join(dir, "log"))
+	require.NoError(t, err)
+	command.Stderr = log
+	require.NoError(t, command.Start())
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
+			t.Logf("%s", text)
+		}
+	})
+	n := &named{t: t, dir: dir, watch: newWatch()}
+	n.until("KSK 1", DS, Rumoured)
+	n.rndc("dnssec", "-checkds", "-key", n.tag("KSK 1"), "published", "example.org")
+	n.until("KSK 1", DS, Omnipresent)
+	n.until("ZSK 1", ZRRSIG, Omnipresent)
+	n.rndc("dnssec", "-rollover", "-key", n.tag("KSK 1"), "example.org")
+	n.rndc("dnssec", "-rollover", "-key", n.tag("ZSK 1"), "example.org")
+	n.until("KSK 2", DS, Rumoured)
+	n.rndc("dnssec", "-checkds", "-key", n.tag("KSK 2"), "published", "example.org")
+	n.rndc("dnssec", "-checkds", "-key", n.tag("KSK 1"), "withdrawn", "example.org")
+	n.until("KSK 1", DNSKEY, Hidden)
+	n.until("ZSK 1", DNSKEY, Hidden)
+	n.until("KSK 2", DS, Omnipresent)
+	return n.changes
+}
+
+// named is a running one that is looked at.
+type named struct {
+	*watch
+	t   *testing.T
+	dir string
+}
+
+func (n *named) rndc(args ...string) string {
+	ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, "rndc", append([]string{"-c", filepath.Join(n.dir, "rndc.conf")}, args...)...).CombinedOutput()
+	return string(out)
+}
+
+var (
+	statusKey    = regexp.MustCompile(`^key: (\d+) \(\w+\), (\w+)`)
+	statusRecord = regexp.MustCompile(`^\s+- (dnskey|zone rrsig|key rrsig|ds):\s+(\w+)`)
+	statusNames  = map[string]Record{"dnskey": DNSKEY, "zone rrsig": ZRRSIG, "key rrsig": KRRSIG, "ds": DS}
+)
+
+// look takes in what `rndc dnssec -status` says.
+func (n *named) look() string {
+	now := time.Now()
+	status := n.rndc("dnssec", "-status", "example.org")
+	key := ""
+	for line := range strings.Lines(status) {
+		if m := statusKey.FindStringSubmatch(line); m != nil {
+			var role Role
+			require.NoError(n.t, role.UnmarshalText([]byte(m[2])))
+			key = n.name(m[1], role)
+		}
+		if m := statusRecord.FindStringSubmatch(line); m != nil {
+			var state RecordState
+			require.NoError(n.t, state.UnmarshalText([]byte(m[2])))
+			n.note(key, statusNames[m[1]], state, now)
+		}
+	}
+	return status
+}
+
+// until looks until a record has been in a state.
+func (n *named) until(key string, record Record, state RecordState) {
+	status := ""
+	for deadline := time.Now().Add(4 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		status = n.look()
+		if !n.changes[change{key, record, state}].IsZero() {
+			return
+		}
+	}
+	n.t.Fatalf("named does not come to %s\n%s", change{key, record, state}, status)
+}
+
+func (n *named) tag(key string) string {
+	for tag, name := range n.names {
+		if name == key {
+			return tag
+		}
+	}
+	n.t.Fatalf("named has no %s", key)
+	return ""
+}

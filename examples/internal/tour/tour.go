@@ -36,6 +36,7 @@ var stops = []stop{
 	{"rack", "Eight Pis on one switch: the rack is planned", planRack},
 	{"power", "A Pi hangs: its power is cycled through the switch", cyclePower},
 	{"zone", "The zone is signed and served", signZone},
+	{"keys", "One click, and the keys change themselves", rollKeys},
 	{"certificate", "A certificate through dns-01, and https with it", getCertificate},
 	{"nat64", "An IPv4-only server, reached over IPv6", reachIPv4},
 	{"graph", "munin is configured, and the tour graphs itself", graphItself},

@@ -184,6 +184,7 @@ func TestOrderIsSettled(t *testing.T) {
 func TestStaleOrderIsDropped(t *testing.T) {
 	a := newAuthority(t, options{})
 	m := a.manager(t)
+	m.Certificates = []Certificate{{Names: []string{"example.org"}, Profile: "default"}}
 	m.step = func(step string) {
 		if step == "before the version is there" {
 			panic("crash")

@@ -45,7 +45,7 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 	if err == nil {
 		m.askRenewal(ctx, c, &s, current.leaf)
 	}
-	at, why := m.nextOrder(c, s, current)
+	at, _ := m.nextOrder(c, s, current)
 	if force || current == nil && !patient || !at.After(m.now()) {
 		if err := m.mayTry(c, s, patient); err != nil {
 			return err
@@ -59,7 +59,7 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 		}
 	}
 	if !s.ReloadDue {
-		return m.ended(c, at, why)
+		return m.usable(c, s)
 	}
 	if patient && !due(s.NextTry, m.now()) {
 		return &WaitError{c.ID(), s.NextTry, s.LastError}
@@ -147,17 +147,19 @@ func run(ctx context.Context, command []string) error {
 	return nil
 }
 
-// ended returns an error when the certificate in place is of no use although it
-// is too early for the next: then this clock is wrong, or the authority's.
-func (m *Manager) ended(c Certificate, next time.Time, why string) error {
+// usable returns an error when there is no certificate in place that is valid now,
+// although it is too early for the next: then this clock is wrong, or the
+// authority's.
+func (m *Manager) usable(c Certificate, s state) error {
 	current, err := m.current(c)
+	next, why := m.nextOrder(c, s, current)
 	if err != nil {
-		return &WaitError{c.ID(), next, err.Error()}
+		return &WaitError{c.ID(), next, why}
 	}
-	if m.now().Before(current.leaf.NotAfter) {
-		return nil
+	if !m.now().Before(current.leaf.NotAfter) {
+		return &WaitError{c.ID(), next, "the certificate in place ended at " + current.leaf.NotAfter.UTC().Format(time.RFC3339) + " by this clock: is that right?"}
 	}
-	return &WaitError{c.ID(), next, "the certificate in place ended at " + current.leaf.NotAfter.UTC().Format(time.RFC3339) + " by this clock: is that right? (" + why + ")"}
+	return nil
 }
 
 // nextOrder returns when the next certificate is to be ordered, and why then. The

@@ -121,7 +121,9 @@ func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *
 	case err != nil:
 		return nil, err
 	case o.status == "ready":
-		err = m.finalize(client, c, o, key)
+		if err = m.save(c, *s); err == nil {
+			err = m.finalize(client, c, o, key)
+		}
 	case o.status != "valid" && o.status != "processing":
 		s.Order = nil
 		return nil, nil

@@ -64,7 +64,9 @@ type Manager struct {
 	loaded  map[string]*loadedCertificate // for GetCertificate, by directory
 	dirs    map[string]string             // of each name, for GetCertificate
 	ensured []Certificate
-	step    func(string) // called before each step of a deployment: for tests
+	// unwritten is what state files should hold, by path.
+	unwritten map[string][]byte
+	step      func(string) // called before each step of a deployment: for tests
 }
 
 // A Certificate is one that is wanted.
@@ -241,10 +243,14 @@ func (m *Manager) round(ctx context.Context, next []time.Time) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := m.ensure(ctx, c, false, true); err != nil && !errors.As(err, new(*WaitError)) {
-				m.log().Error("certificate", "name", c.ID(), "error", err)
-			}
+			err := m.ensure(ctx, c, false, true)
 			next[i] = m.nextLook(c)
+			if err != nil && !errors.As(err, new(*WaitError)) {
+				m.log().Error("certificate", "name", c.ID(), "error", err)
+				if earliest := m.now().Add(firstBackoff); next[i].Before(earliest) {
+					next[i] = earliest
+				}
+			}
 		})
 	}
 	wg.Wait()

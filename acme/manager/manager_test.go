@@ -290,6 +290,39 @@ func TestDiskFull(t *testing.T) {
 	require.Equal(t, 1, a.ordered())
 }
 
+// State that cannot be written is remembered all the same: the failures count, and
+// the authority's wish is heeded.
+func TestStateCannotBeWritten(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	c := Certificate{Names: []string{"example.org"}}
+	for _, path := range []string{m.statePath(c), m.failuresPath()} {
+		require.NoError(t, os.MkdirAll(filepath.Join(path, "in the way"), 0o700))
+	}
+	now := time.Now()
+	m.Clock = func() time.Time { return now }
+	a.refuse("/order-plz", "serverInternal", "down", http.StatusInternalServerError, nil)
+	require.ErrorContains(t, m.ensure(t.Context(), c, false, true), "file exists")
+	var wait *WaitError
+	require.ErrorAs(t, m.ensure(t.Context(), c, false, true), &wait)
+	require.Equal(t, now.Add(time.Minute).Unix(), wait.Until.Unix())
+	require.Equal(t, wait.Until.Unix(), m.nextLook(c).Unix())
+	for range 5 {
+		require.Error(t, m.noteFailures(t.Context(), []string{"example.org"}))
+	}
+	now = now.Add(2 * time.Minute)
+	require.ErrorAs(t, m.Ensure(t.Context(), "example.org"), &wait)
+	require.Equal(t, 1, a.ordered())
+
+	// When there is room again it is written.
+	require.NoError(t, os.RemoveAll(m.statePath(c)))
+	require.NoError(t, os.RemoveAll(m.failuresPath()))
+	a.intercept(nil)
+	now = now.Add(time.Hour)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.FileExists(t, m.statePath(c))
+}
+
 func TestReloadUntilItSucceeds(t *testing.T) {
 	a := newAuthority(t, options{})
 	m := a.manager(t)

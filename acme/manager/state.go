@@ -77,11 +77,7 @@ func (m *Manager) statePath(c Certificate) string {
 // all of it can be found out again.
 func (m *Manager) load(c Certificate) state {
 	var s state
-	data, err := os.ReadFile(m.statePath(c))
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.readJSON(m.statePath(c), &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("state is lost", "file", m.statePath(c), "error", err)
 		return state{}
 	}
@@ -93,28 +89,46 @@ func (m *Manager) save(c Certificate, s state) error {
 	return m.writeJSON(m.statePath(c), s)
 }
 
+// writeJSON writes a file. What cannot be written is remembered as long as the
+// process lives: a full disk must not have us forget when to try again.
 func (m *Manager) writeJSON(path string, value any) error {
 	data, err := json.MarshalIndent(value, "", "\t")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		err = writeFile(path, append(data, '\n'))
-	}
 	if err != nil {
 		return fmt.Errorf("manager: %w", err)
 	}
-	return nil
+	if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+		err = writeFile(path, append(data, '\n'))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unwritten, path)
+	if err == nil {
+		return nil
+	}
+	if m.unwritten == nil {
+		m.unwritten = map[string][]byte{}
+	}
+	m.unwritten[path] = data
+	return fmt.Errorf("manager: %w", err)
+}
+
+func (m *Manager) readJSON(path string, value any) error {
+	m.mu.Lock()
+	data, ok := m.unwritten[path]
+	m.mu.Unlock()
+	if !ok {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return err
+		}
+	}
+	return json.Unmarshal(data, value)
 }
 
 // failedNames returns when validations of each name failed.
 func (m *Manager) failedNames() map[string][]time.Time {
 	failed := map[string][]time.Time{}
-	data, err := os.ReadFile(filepath.Join(m.Dir, "failures.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &failed)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.readJSON(m.failuresPath(), &failed); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("failures are lost", "error", err)
 	}
 	return failed
@@ -136,8 +150,10 @@ func (m *Manager) noteFailures(ctx context.Context, names []string) error {
 			delete(failed, name)
 		}
 	}
-	return m.writeJSON(filepath.Join(m.Dir, "failures.json"), failed)
+	return m.writeJSON(m.failuresPath(), failed)
 }
+
+func (m *Manager) failuresPath() string { return filepath.Join(m.Dir, "failures.json") }
 
 // mayTry returns a *WaitError while it is too early for an order; one who is not
 // patient waits only where the authority would refuse.

@@ -25,9 +25,10 @@ const (
 
 const (
 	maxNames      = 100 // of one certificate
-	maxOrders     = 4   // under way at once
+	maxOrders     = 8   // under way at once
 	maxSleep      = time.Minute
 	minLook       = time.Second // between two looks of Run at a certificate
+	reapEvery     = 10 * time.Minute
 	orderTimeout  = 30 * time.Minute
 	reloadTimeout = 2 * time.Minute
 )
@@ -215,45 +216,67 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	next := make([]time.Time, len(m.Certificates))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxOrders)
+	for _, c := range m.Certificates {
+		wg.Go(func() {
+			m.repeat(ctx, slots, func() time.Time { return m.keep(ctx, c) })
+		})
+	}
+	if m.Solver != nil {
+		wg.Go(func() { m.repeat(ctx, slots, func() time.Time { return m.reap(ctx) }) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// repeat calls do when there is a slot, and again at the time that it returns,
+// until ctx ends.
+func (m *Manager) repeat(ctx context.Context, slots chan struct{}, do func() time.Time) {
 	for {
-		m.round(ctx, next)
-		wait := maxSleep // the clock may jump
-		for _, at := range next {
-			wait = min(wait, at.Sub(m.now()))
+		select {
+		case <-ctx.Done():
+			return
+		case slots <- struct{}{}:
 		}
-		timer := time.NewTimer(max(wait, 10*time.Millisecond))
+		next := do()
+		<-slots
+		m.sleepUntil(ctx, next)
+	}
+}
+
+// sleepUntil looks at the clock again and again, which may jump.
+func (m *Manager) sleepUntil(ctx context.Context, at time.Time) {
+	for ctx.Err() == nil && !due(at, m.now()) {
+		timer := time.NewTimer(min(at.Sub(m.now()), maxSleep))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil
 		case <-timer.C:
 		}
 	}
 }
 
-// round sees to all certificates whose time has come, a few at once.
-func (m *Manager) round(ctx context.Context, next []time.Time) {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, maxOrders)
-	for i, c := range m.Certificates {
-		if d := next[i].Sub(m.now()); ctx.Err() != nil || d > 0 && d <= maxWait {
-			continue
+// keep sees to a certificate, and returns when to do so again.
+func (m *Manager) keep(ctx context.Context, c Certificate) time.Time {
+	err := m.ensure(ctx, c, false, true)
+	next := m.nextLook(c)
+	if err != nil && ctx.Err() == nil && !errors.As(err, new(*WaitError)) {
+		m.log().Error("certificate", "name", c.ID(), "error", err)
+		if earliest := m.now().Add(firstBackoff); next.Before(earliest) {
+			return earliest
 		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			err := m.ensure(ctx, c, false, true)
-			next[i] = m.nextLook(c)
-			if err != nil && !errors.As(err, new(*WaitError)) {
-				m.log().Error("certificate", "name", c.ID(), "error", err)
-				if earliest := m.now().Add(firstBackoff); next[i].Before(earliest) {
-					next[i] = earliest
-				}
-			}
-		})
 	}
-	wg.Wait()
+	return next
+}
+
+// reap removes challenges that could not be withdrawn, and returns when to look
+// for more.
+func (m *Manager) reap(ctx context.Context) time.Time {
+	if err := m.Solver.Reap(ctx); err != nil && ctx.Err() == nil {
+		m.log().Warn("records of challenges are left; it is tried again", "error", err)
+	}
+	return m.now().Add(reapEvery)
 }
 
 // wanted returns the certificate of Certificates with these names, or a plain one.

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -67,6 +68,53 @@ func TestRateLimited(t *testing.T) {
 	require.Equal(t, wait.Until.Unix(), m.mustStatus(t)[0].Renewal.Unix())
 	now = now.Add(3 * time.Hour)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+}
+
+// The authority's wish counts with any status, and from what stands before it.
+func TestRetryAfter(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"problem": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"type":"urn:ietf:params:acme:error:serverInternal","detail":"maintenance"}`)
+		},
+		"proxy": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, "<html>maintenance</html>")
+		},
+	} {
+		for _, path := range []string{"/order-plz", "/dir"} {
+			t.Run(name+path, func(t *testing.T) {
+				a := newAuthority(t, options{})
+				m := a.manager(t)
+				a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+					if r.URL.Path != path {
+						return false
+					}
+					w.Header().Set("Retry-After", "7200")
+					answer(w, r)
+					return true
+				})
+				require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "try again in 2h0m0s")
+				a.intercept(nil)
+				var wait *WaitError
+				require.ErrorAs(t, m.Ensure(t.Context(), "example.org"), &wait)
+				require.WithinDuration(t, time.Now().Add(2*time.Hour), wait.Until, time.Minute)
+			})
+		}
+	}
+}
+
+// An answer without end is read up to a limit.
+func TestEndlessAnswer(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		for i := 0; i < 100 && r.URL.Path == "/dir"; i++ {
+			w.Write(bytes.Repeat([]byte(" "), maxAnswer/10))
+		}
+		return r.URL.Path == "/dir"
+	})
+	require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "too large")
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {

@@ -115,6 +115,10 @@ func TestEndlessAnswer(t *testing.T) {
 		return r.URL.Path == "/dir"
 	})
 	require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "too large")
+	for _, detail := range []string{strings.Repeat("no ", 10_000), strings.Repeat("\x00", 10_000)} {
+		a.refuse("/dir", "serverInternal", detail, http.StatusInternalServerError, nil)
+		require.Less(t, len(m.Ensure(t.Context(), "example.org").Error()), 2*maxText)
+	}
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -66,24 +67,26 @@ func (m *Manager) presentHTTP(ctx context.Context, h *HTTP01, tokens map[string]
 	}, nil
 }
 
+// write writes files. Whoever may write into the webroot cannot have us write
+// anywhere else by a symbolic link.
 func (h *HTTP01) write(tokens map[string]string) (func() error, error) {
-	dir := filepath.Join(h.Webroot, wellKnown)
-	if _, err := os.Stat(h.Webroot); err != nil {
+	root, err := os.OpenRoot(h.Webroot)
+	if err != nil {
 		return nil, fmt.Errorf("manager: webroot: %w", err)
 	}
 	withdraw := func() error {
 		var errs []error
 		for t := range tokens {
-			if err := os.Remove(filepath.Join(dir, t)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := root.Remove(tokenPath(t)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
-		return errors.Join(errs...)
+		return errors.Join(append(errs, root.Close())...)
 	}
-	err := os.MkdirAll(dir, 0o755)
+	err = root.MkdirAll(filepath.Dir(tokenPath("t")), 0o755)
 	for t, text := range tokens {
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, t), []byte(text), 0o644)
+			err = root.WriteFile(tokenPath(t), []byte(text), 0o644)
 		}
 	}
 	if err != nil {
@@ -91,6 +94,9 @@ func (h *HTTP01) write(tokens map[string]string) (func() error, error) {
 	}
 	return withdraw, nil
 }
+
+// tokenPath is where a token's file is below the webroot.
+func tokenPath(token string) string { return filepath.FromSlash(wellKnown[1:] + token) }
 
 func (h *HTTP01) listen(ctx context.Context, tokens map[string]string) (func() error, error) {
 	var config net.ListenConfig

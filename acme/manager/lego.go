@@ -28,6 +28,7 @@ const (
 	userAgent      = "berryrack"
 	requestTimeout = time.Minute
 	maxAnswer      = 1 << 20 // bytes
+	maxText        = 2000    // bytes of its words that are kept
 )
 
 // client is an account's connection to an authority, for as long as its context.
@@ -279,6 +280,7 @@ func (w *wire) problem(err error) error {
 		p.Names = append(p.Names, sub.Identifier.Value)
 		p.Detail += "; " + sub.Identifier.Value + ": " + sub.Detail
 	}
+	p.Detail = brief(p.Detail)
 	p.RetryAfter = w.wish(p.Status)
 	return p
 }
@@ -293,7 +295,18 @@ func (w *wire) plain(err error) error {
 			return &Problem{Detail: "the authority answers " + r.status, Status: status, RetryAfter: r.retryAfter}
 		}
 	}
+	if text := err.Error(); len(text) > maxText {
+		return errors.New(brief(text))
+	}
 	return err
+}
+
+// brief shortens what an authority has to say for logs and state.
+func brief(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "..."
 }
 
 func retryAfter(text string) time.Duration {

@@ -188,14 +188,17 @@ func (m *Manager) Revoke(ctx context.Context, name string, reason uint) error {
 	if err != nil {
 		return fmt.Errorf("manager: no certificate named %s to revoke: %w", name, err)
 	}
+	s := m.load(c)
+	if from := s.Origin; from.Serial == serial(current.leaf) && from.CA != "" && from.CA != m.ca() {
+		return fmt.Errorf("manager: revoke %s: the certificate is of %s, not of %s: name that authority", name, from.CA, m.ca())
+	}
 	client, err := m.account(ctx)
 	if err != nil {
 		return fmt.Errorf("manager: revoke %s: %w", name, err)
 	}
-	if err := client.revoke(current.leaf.Raw, reason); err != nil {
+	if err := client.revoke(current.leaf.Raw, reason); err != nil && !isProblem(err, "alreadyRevoked") {
 		return fmt.Errorf("manager: revoke %s: %w", name, err)
 	}
-	s := m.load(c)
 	s.RevokedSerial = serial(current.leaf)
 	return m.save(c, s)
 }

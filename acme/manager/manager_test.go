@@ -177,6 +177,10 @@ func TestRevoke(t *testing.T) {
 	leaf := a.verify(t, m, "example.org", "example.org")
 	require.NoError(t, m.Revoke(t.Context(), "example.org", 4))
 	require.NotNil(t, a.db.GetRevokedCertificateBySerial(leaf.SerialNumber))
+	require.NoError(t, m.Revoke(t.Context(), "example.org", 4), "twice is once")
+	other := newAuthority(t, options{}).manager(t)
+	other.Dir = m.Dir
+	require.ErrorContains(t, other.Revoke(t.Context(), "example.org", 4), "the certificate is of "+a.url)
 	require.Equal(t, "it is revoked", m.mustStatus(t)[0].Why)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 	require.NotEqual(t, leaf.SerialNumber, a.verify(t, m, "example.org", "example.org").SerialNumber)
@@ -258,6 +262,16 @@ func TestReplacesIsRefused(t *testing.T) {
 	})
 	require.NoError(t, m.Renew(t.Context(), "example.org"))
 	require.True(t, refused)
+}
+
+func TestWebrootWithALinkToElsewhere(t *testing.T) {
+	webroot, elsewhere := t.TempDir(), t.TempDir()
+	require.NoError(t, os.Symlink(elsewhere, filepath.Join(webroot, ".well-known")))
+	_, err := (&HTTP01{Webroot: webroot}).present(t.Context(), map[string]string{"token": "text"})
+	require.ErrorContains(t, err, "webroot")
+	left, err := os.ReadDir(elsewhere)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestLostAccountIsMadeAgain(t *testing.T) {

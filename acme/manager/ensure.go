@@ -45,6 +45,9 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 	if err == nil {
 		m.askRenewal(ctx, c, &s, current.leaf)
 	}
+	if err := m.permit(c, &s, current); err != nil {
+		return err
+	}
 	at, _ := m.nextOrder(c, s, current)
 	if force || current == nil && !patient || !at.After(m.now()) {
 		if err := m.mayTry(c, s, patient); err != nil {
@@ -109,7 +112,7 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 	if err != nil {
 		return err
 	}
-	s.ReloadDue = len(c.Reload) > 0 // noted first: a crash must not lose it
+	s.ReloadDue, s.Access = len(c.Reload) > 0, c.access() // noted first: a crash must not lose it
 	if err := m.save(c, *s); err != nil {
 		return err
 	}

@@ -156,6 +156,10 @@ func (c Certificate) Check() error {
 // Unlike Run it tries again at once after a failure, but not against the wish of
 // the authority, nor a sixth time in an hour for a name that was not validated:
 // then the error is a *WaitError.
+//
+// Whatever the clock and the authority say, renewals are six hours apart, or a
+// quarter of the certificate's life when that is less. For one that has ended
+// meanwhile the error is a *WaitError, too.
 func (m *Manager) Ensure(ctx context.Context, names ...string) error {
 	c := m.wanted(names)
 	m.serve(c)

@@ -96,6 +96,16 @@ func TestOptions(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 0o640, info.Mode().Perm())
 
+	// Another mode is set in place, and the server told.
+	told := filepath.Join(t.TempDir(), "told")
+	m.Certificates[0].Mode, m.Certificates[0].Reload = 0o600, [][]string{{"touch", told}}
+	require.NoError(t, m.Ensure(t.Context(), "www.example.org"))
+	info, err = os.Stat(filepath.Join(m.output(), "www.example.org", "current", "privkey.pem"))
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm())
+	require.FileExists(t, told)
+	require.Equal(t, 1, a.ordered())
+
 	m.Certificates[0].Profile = "eternal"
 	for range 2 { // what failed is not forgotten
 		require.ErrorContains(t, m.Ensure(t.Context(), "www.example.org"), "profiles of the authority: default, shortlived")

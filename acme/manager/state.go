@@ -26,6 +26,7 @@ type state struct {
 	AskAgain      time.Time `json:"ask_again,omitzero"` // for renewal information
 	RevokedSerial string    `json:"revoked_serial,omitempty"`
 	ReloadDue     bool      `json:"reload_due,omitzero"`
+	Access        string    `json:"access,omitempty"`    // to the private key, see Certificate.access
 	Failures      int       `json:"failures,omitzero"`   // in a row
 	NextTry       time.Time `json:"next_try,omitzero"`   // of Run
 	NotBefore     time.Time `json:"not_before,omitzero"` // of anybody: the authority's wish

@@ -172,7 +172,7 @@ func (s *site) rehearse(ctx context.Context, o Order, wanted manager.Certificate
 	if err != nil {
 		return err
 	}
-	if fresh(present, wanted) {
+	if fresh(present, s.like(wanted)) {
 		return nil
 	}
 	steps := s.steps(o, wanted)

@@ -112,7 +112,7 @@ func (j *Journal) update(ctx context.Context, change func(*ledger)) error {
 		return nil
 	}
 	if err := writeFile(j.path(), append(after, '\n')); err != nil {
-		return fmt.Errorf("acme: journal: %w; nothing was published", err)
+		return fmt.Errorf("acme: journal: %w", err)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func (j *Journal) path() string { return filepath.Join(j.Dir, "journal.json") }
 
 // add records entries before they are published.
 func (j *Journal) add(ctx context.Context, entries []entry) error {
-	return j.update(ctx, func(l *ledger) {
+	err := j.update(ctx, func(l *ledger) {
 		for _, e := range entries {
 			if i := slices.IndexFunc(l.Records, e.same); i >= 0 {
 				l.Records[i] = e
@@ -130,6 +130,10 @@ func (j *Journal) add(ctx context.Context, entries []entry) error {
 			}
 		}
 	})
+	if err != nil {
+		return fmt.Errorf("%w; nothing was published", err)
+	}
+	return nil
 }
 
 // abandon notes that entries are to be removed: when that fails, whoever comes

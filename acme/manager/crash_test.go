@@ -145,6 +145,7 @@ func TestDownloadIsRepeated(t *testing.T) {
 		require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "download of the certificate, which is tried again: down")
 	}
 	a.intercept(nil)
+	m.Clock = func() time.Time { return time.Now().Add(-time.Minute) } // it was set
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 	require.Equal(t, 1, a.ordered())
 	a.verify(t, m, "example.org", "example.org")

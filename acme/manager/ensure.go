@@ -121,6 +121,9 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 		return err
 	}
 	m.log().Info("certificate", "name", c.ID(), "serial", serial(leaf), "expires", leaf.NotAfter)
+	if !m.now().Before(leaf.NotAfter) || m.now().Before(leaf.NotBefore.Add(-maxSkew)) {
+		m.log().Warn("the new certificate is not valid by this clock: is that right?", "name", c.ID(), "begins", leaf.NotBefore, "expires", leaf.NotAfter)
+	}
 	s.settle(leaf)
 	return m.save(c, *s)
 }

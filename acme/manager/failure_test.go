@@ -3,6 +3,7 @@ package manager
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -223,6 +224,8 @@ func TestReloadUntilItSucceeds(t *testing.T) {
 func TestClockAhead(t *testing.T) {
 	a := newAuthority(t, options{})
 	m := a.manager(t)
+	var log bytes.Buffer
+	m.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	ahead := 7 * 24 * time.Hour
 	m.Clock = func() time.Time { return time.Now().Add(ahead) }
 	m.Certificates = []Certificate{{Names: []string{"example.org"}, Profile: "shortlived"}}
@@ -232,6 +235,7 @@ func TestClockAhead(t *testing.T) {
 	}
 	require.Equal(t, 1, a.ordered())
 	require.Greater(t, m.nextLook(m.Certificates[0]).Sub(m.now()), 5*time.Hour)
+	require.Contains(t, log.String(), "not valid by this clock")
 	ahead += maxSpacing
 	require.Error(t, m.Ensure(t.Context(), "example.org"))
 	require.Equal(t, 2, a.ordered())

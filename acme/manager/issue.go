@@ -148,7 +148,7 @@ func (m *Manager) finalize(client *client, c Certificate, o order, key crypto.Si
 func (m *Manager) useful(p *pending, c Certificate, account string) bool {
 	from := p.Origin
 	return from.CA == m.ca() && from.Account == account && from.Profile == c.Profile && sameNames(p.Names, c.names()) &&
-		!due(from.Ordered.Add(maxWait), m.now())
+		m.now().Sub(from.Ordered).Abs() < maxWait
 }
 
 // fetch waits for the certificate of the pending order, which is finalized, and

@@ -267,6 +267,24 @@ func TestWindowsThatHaveAlwaysPassed(t *testing.T) {
 	require.Equal(t, 2, a.ordered())
 }
 
+// Where certificates vanish, Run does not order without end; who asks gets one.
+func TestCertificatesVanish(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	c := Certificate{Names: []string{"example.org"}}
+	require.NoError(t, m.ensure(t.Context(), c, false, true))
+	require.NoError(t, os.RemoveAll(m.output()))
+	var wait *WaitError
+	require.ErrorAs(t, m.ensure(t.Context(), c, false, true), &wait)
+	require.WithinDuration(t, time.Now().Add(lostSpacing), wait.Until, time.Minute)
+	require.Equal(t, wait.Until.Unix(), m.nextLook(c).Unix())
+	require.Equal(t, 1, a.ordered())
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.NoError(t, os.RemoveAll(m.output()))
+	m.Clock = func() time.Time { return time.Now().Add(lostSpacing) }
+	require.NoError(t, m.ensure(t.Context(), c, false, true))
+}
+
 // A clock that jumps does not stop anything: neither back nor forth.
 func TestClockJumps(t *testing.T) {
 	a := newAuthority(t, options{})

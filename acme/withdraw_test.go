@@ -99,4 +99,3 @@ func (f *faulty) DeleteTXT(ctx context.Context, r acme.Record) error {
 	}
 	return f.Provider.DeleteTXT(ctx, r)
 }
-

@@ -34,7 +34,7 @@ func newKeeper(o Options) *keeper { return &keeper{options: o, next: make(chan c
 
 // Run keeps the certificates of the configuration until ctx ends.
 func Run(ctx context.Context, o Options, flags daemon.Flags, std cli.Streams) error {
-	s, err := read(o.Config, std.Err)
+	s, err := parse(o.Config, std.Err)
 	if err == nil {
 		err = s.wantsSomething()
 	}
@@ -81,51 +81,60 @@ func (k *keeper) reload(ctx context.Context) error {
 	}
 }
 
+// generation is a configuration that is ready for use.
+type generation struct {
+	*site
+	manager *manager.Manager
+	at      *sockets
+}
+
+// prepare makes a configuration ready for use, with the sockets of the one before
+// where they are the same.
+func (k *keeper) prepare(ctx context.Context, s *site, held *sockets) (*generation, error) {
+	if err := s.create(); err != nil {
+		return nil, err
+	}
+	m, err := s.manager(k.options)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.open(ctx, m.Certificates, held)
+	return &generation{s, m, at}, err
+}
+
 // run keeps what one configuration wants, until there is another that can be
 // used. Between the two nothing runs.
 func (k *keeper) run(ctx context.Context, s *site, ready func()) error {
-	held, err := s.open(ctx, s.wanted(), nil)
+	g, err := k.prepare(ctx, s, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { held.close() }()
+	defer func() { g.at.close() }()
 	for {
-		next, err := k.serve(ctx, s, held, ready)
+		next, err := k.serve(ctx, g, ready)
 		if next == nil {
 			return err
 		}
-		sockets, err := next.site.take(ctx, held)
+		better, err := k.prepare(ctx, next.site, g.at)
 		if err == nil {
-			if sockets != held {
-				held.close()
+			if better.at != g.at {
+				g.at.close()
 			}
-			s, held = next.site, sockets
+			g = better
 		}
 		next.result <- err
 	}
 }
 
-// take makes a configuration ready for use, with the sockets of the one before
-// where they are the same.
-func (s *site) take(ctx context.Context, held *sockets) (*sockets, error) {
-	if err := s.create(); err != nil {
-		return held, err
-	}
-	return s.open(ctx, s.wanted(), held)
-}
-
 // serve keeps the certificates until ctx ends, or until there is a candidate.
-func (k *keeper) serve(ctx context.Context, s *site, held *sockets, ready func()) (*candidate, error) {
-	m, err := s.manager(k.options)
-	if err != nil {
-		return nil, err
-	}
+func (k *keeper) serve(ctx context.Context, g *generation, ready func()) (*candidate, error) {
+	m := g.manager
 	k.mu.Lock()
 	k.current = m
 	k.mu.Unlock()
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop, err := s.answer(limited, m, m.Certificates, held, cancel)
+	stop, err := g.answer(limited, m, m.Certificates, g.at, cancel)
 	if err != nil {
 		return nil, err
 	}

@@ -2,11 +2,13 @@ package certd
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,10 +102,14 @@ func TestReloadWithATakenAddress(t *testing.T) {
 	require.NoError(t, err)
 	address := free.Addr().String()
 	require.NoError(t, free.Close())
+	server := httptest.NewTLSServer(nil)
+	server.Close()
+	roots := write(t, "roots.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	config := func(listen, name string) string {
 		return ca + "provider: {embedded: {zone: acme.example.net, listen: \"" + listen + "\"}}\n" + certificate(name)
 	}
-	r := start(t, config(address, "a.example.org"))
+	r := start(t, strings.Replace(config(address, "a.example.org"), "{ca:", "{ca_file: "+roots+", ca:", 1))
+	require.NoError(t, os.Remove(roots)) // it is not read again
 	answers := func() {
 		for _, network := range []string{"udp", "tcp"} {
 			answer, _, err := (&dns.Client{Net: network}).Exchange(new(dns.Msg).SetQuestion("acme.example.net.", dns.TypeSOA), address)

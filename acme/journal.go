@@ -2,6 +2,8 @@ package acme
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -179,8 +181,18 @@ func (j *Journal) Lock(ctx context.Context, name string) (unlock func(), err err
 	}
 }
 
+// maxLockName is the longest name that is a file's name as it is: 255 bytes are
+// the limit of most filesystems.
+const maxLockName = 200
+
 // lockName makes a file's name of a zone's: a slash cannot be in one.
-func lockName(name string) string { return strings.TrimSuffix(name, ".") + ".lock" }
+func lockName(name string) string {
+	if len(name) > maxLockName {
+		sum := sha256.Sum256([]byte(name))
+		name = name[:maxLockName-2*len(sum)] + hex.EncodeToString(sum[:])
+	}
+	return strings.TrimSuffix(name, ".") + ".lock"
+}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

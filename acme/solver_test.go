@@ -160,6 +160,13 @@ func TestTooManyServers(t *testing.T) {
 	}
 	_, err := w.place(t, "example.org")
 	require.ErrorContains(t, err, "more than 64 server addresses")
+	for i := range 64 {
+		w.zone.Add(fmt.Sprintf("example.org. 60 IN NS more%d.example.org.", i))
+	}
+	before := w.Asked(netip.MustParseAddrPort(acmetest.ResolverAddress).Addr())
+	_, err = w.place(t, "example.org")
+	require.ErrorContains(t, err, "more than 64 servers")
+	require.Less(t, w.Asked(netip.MustParseAddrPort(acmetest.ResolverAddress).Addr())-before, 10)
 }
 
 // A server that will not do is waited for, its reason told, and all is undone.

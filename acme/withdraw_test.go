@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,6 +63,18 @@ func TestReapingBesidePublishing(t *testing.T) {
 	require.Equal(t, []string{"v"}, w.zone.TXT(apex))
 	require.NoError(t, publisher.Withdraw(t.Context(), challenge))
 	require.Empty(t, w.zone.TXT(apex))
+}
+
+// A zone's name may be longer than a file's.
+func TestLockOfALongZone(t *testing.T) {
+	j := &acme.Journal{Dir: t.TempDir()}
+	zone := "zone-" + strings.Repeat("a.", 120)
+	unlock, err := j.Lock(t.Context(), zone+"b.")
+	require.NoError(t, err)
+	defer unlock()
+	other, err := j.Lock(t.Context(), zone+"c.")
+	require.NoError(t, err)
+	other()
 }
 
 // faulty is a provider that fails for one value, or some times, or deletes nothing.

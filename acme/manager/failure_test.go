@@ -140,6 +140,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{"unreachable authority", func(m *Manager) { m.CA = "https://127.0.0.1:1/dir" }, "example.org", "certificate authority https://127.0.0.1:1/dir"},
 		{"http instead of https", func(m *Manager) { m.CA = "http://127.0.0.1:1/dir" }, "example.org", "HTTPS"},
 		{"no provider", func(m *Manager) { m.Solver = nil }, "example.org", "no provider for dns-01"},
+		{"long name", func(m *Manager) {}, strings.Repeat("a.", 110) + "org", "put one first"},
 		{"no name", func(m *Manager) {}, "localhost", "no name that a certificate can be for"},
 		{"damaged account key", func(m *Manager) {
 			require.NoError(t, os.MkdirAll(m.accountDir(), 0o700))

@@ -235,9 +235,17 @@ func splitChain(chain []byte) (leaf, rest []byte) {
 // prove proves control of all names of an order at once: all records are
 // published, waited for once, and then looked for.
 func (m *Manager) prove(ctx context.Context, client *client, c Certificate, o order) error {
+	if len(o.authz) > len(c.names()) {
+		return fmt.Errorf("the authority asks for %d authorizations of %d names", len(o.authz), len(c.names()))
+	}
 	all, err := m.authorizations(client, o.authz)
 	if err != nil {
 		return err
+	}
+	for _, a := range all {
+		if !slices.ContainsFunc(c.names(), func(name string) bool { return strings.TrimPrefix(name, "*.") == a.name }) {
+			return fmt.Errorf("the authority asks for control of %q, which is not in the order", a.name)
+		}
 	}
 	open := slices.DeleteFunc(all, func(a authorization) bool { return a.status == "valid" })
 	if len(open) == 0 {

@@ -25,6 +25,7 @@ const (
 
 const (
 	maxNames      = 100 // of one certificate
+	maxID         = 200 // bytes; a file's name has 255 at most
 	maxOrders     = 8   // under way at once
 	maxSleep      = time.Minute
 	minLook       = time.Second // between two looks of Run at a certificate
@@ -72,8 +73,8 @@ type Manager struct {
 
 // A Certificate is one that is wanted.
 type Certificate struct {
-	// Names that it is for, the first one gives it its name. Up to 100, in Unicode
-	// or A-labels.
+	// Names that it is for, the first one, of up to 200 bytes, gives it its name. Up
+	// to 100, in Unicode or A-labels.
 	Names []string
 	// Profile of the authority's: "shortlived", say. Empty: the authority's default.
 	Profile string
@@ -142,6 +143,9 @@ func (c Certificate) Check() error {
 		if c.HTTP01 != nil && bare != name {
 			errs = append(errs, fmt.Errorf("manager: %s: wildcards need dns-01 (RFC 8555 section 7.1.3)", name))
 		}
+	}
+	if len(c.ID()) > maxID {
+		errs = append(errs, fmt.Errorf("manager: the first name gives the certificate's files their names: put one first that has no more than %d bytes", maxID))
 	}
 	if _, err := c.KeyType.generate(); err != nil {
 		errs = append(errs, err)

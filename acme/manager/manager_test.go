@@ -122,6 +122,21 @@ func TestExternalAccount(t *testing.T) {
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 }
 
+// An authority cannot have us publish what belongs to no order.
+func TestForeignAuthorization(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	client, err := m.account(t.Context())
+	require.NoError(t, err)
+	o, err := client.newOrder([]string{"other.example.org", "www.example.org"}, "", "")
+	require.NoError(t, err)
+	c := Certificate{Names: []string{"www.example.org"}}
+	require.ErrorContains(t, m.prove(t.Context(), client, c, o), "2 authorizations of 1 names")
+	o.authz = o.authz[:1]
+	c.Names = []string{"example.org"}
+	require.ErrorContains(t, m.prove(t.Context(), client, c, o), "not in the order")
+}
+
 func TestTermsOfService(t *testing.T) {
 	a := newAuthority(t, options{})
 	m := a.manager(t)

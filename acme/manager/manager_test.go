@@ -68,7 +68,13 @@ func TestHundredNames(t *testing.T) {
 	for i := range 100 {
 		names = append(names, fmt.Sprintf("host%d.example.org", i))
 	}
-	require.NoError(t, m.Ensure(t.Context(), names...))
+	// Pebble asks for them all at once, three times, and gives the DNS few seconds
+	// to answer; a busy machine may need more.
+	err := m.Ensure(t.Context(), names...)
+	for i := 0; i < 3 && errors.As(err, new(*ValidationError)); i++ {
+		err = m.Ensure(t.Context(), names...)
+	}
+	require.NoError(t, err)
 	require.Len(t, a.verify(t, m, names[0], names[99]).DNSNames, 100)
 }
 

@@ -35,6 +35,9 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 	}
 	defer unlock()
 	s := m.load(c)
+	if err := s.withdraw(); err != nil { // of an earlier run
+		m.log().Warn("files of http-01 are left", "certificate", c.ID(), "error", err)
+	}
 	current, err := m.current(c)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("the certificate in place cannot be used", "certificate", c.ID(), "error", err)

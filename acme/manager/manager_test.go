@@ -137,10 +137,10 @@ func TestForeignAuthorization(t *testing.T) {
 	o, err := client.newOrder([]string{"other.example.org", "www.example.org"}, "", "")
 	require.NoError(t, err)
 	c := Certificate{Names: []string{"www.example.org"}}
-	require.ErrorContains(t, m.prove(t.Context(), client, c, o), "2 authorizations of 1 names")
+	require.ErrorContains(t, m.prove(t.Context(), client, c, &state{}, o), "2 authorizations of 1 names")
 	o.authz = o.authz[:1]
 	c.Names = []string{"example.org"}
-	require.ErrorContains(t, m.prove(t.Context(), client, c, o), "not in the order")
+	require.ErrorContains(t, m.prove(t.Context(), client, c, &state{}, o), "not in the order")
 }
 
 func TestTermsOfService(t *testing.T) {
@@ -295,11 +295,32 @@ func TestReplacesIsRefused(t *testing.T) {
 	require.True(t, refused)
 }
 
+// What a crash leaves in a webroot is removed by the next run.
+func TestWebrootAfterACrash(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	webroot := t.TempDir()
+	m.Certificates = []Certificate{{Names: []string{"www.example.org"}, HTTP01: &HTTP01{Webroot: webroot}}}
+	s := state{}
+	_, err := m.presentHTTP(t.Context(), m.Certificates[0], &s, map[string]string{"token": "text", "other": "text"})
+	require.NoError(t, err)
+	foreign := filepath.Join(webroot, wellKnown, "foreign")
+	require.NoError(t, os.WriteFile(foreign, nil, 0o600))
+	require.FileExists(t, filepath.Join(webroot, wellKnown, "token"))
+	a.refuse("/order-plz", "serverInternal", "down", http.StatusInternalServerError, nil)
+	require.Error(t, m.Ensure(t.Context(), "www.example.org"))
+	left, err := os.ReadDir(filepath.Dir(foreign))
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.Empty(t, m.load(m.Certificates[0]).Presented)
+	_, err = m.presentHTTP(t.Context(), m.Certificates[0], &s, map[string]string{"../token": "text"})
+	require.ErrorContains(t, err, "RFC 8555")
+}
+
 func TestWebrootWithALinkToElsewhere(t *testing.T) {
 	webroot, elsewhere := t.TempDir(), t.TempDir()
 	require.NoError(t, os.Symlink(elsewhere, filepath.Join(webroot, ".well-known")))
-	_, err := (&HTTP01{Webroot: webroot}).present(t.Context(), map[string]string{"token": "text"})
-	require.ErrorContains(t, err, "webroot")
+	require.ErrorContains(t, (&HTTP01{Webroot: webroot}).write(map[string]string{"token": "text"}), "webroot")
 	left, err := os.ReadDir(elsewhere)
 	require.NoError(t, err)
 	require.Empty(t, left)

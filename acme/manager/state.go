@@ -33,6 +33,7 @@ type state struct {
 	LastError     string    `json:"last_error,omitempty"`
 	LastErrorAt   time.Time `json:"last_error_at,omitzero"`
 	Order         *pending  `json:"order,omitempty"`
+	Presented     presented `json:"presented,omitzero"`
 }
 
 // origin says where a certificate came from. Of one that was not ordered here
@@ -52,6 +53,13 @@ type pending struct {
 	Names  []string `json:"names"`
 	Key    []byte   `json:"key"` // PEM
 	Origin origin   `json:"origin"`
+}
+
+// presented are the files of http-01 in a webroot, from before they are there
+// until they are not.
+type presented struct {
+	Webroot string   `json:"webroot,omitempty"`
+	Tokens  []string `json:"tokens,omitempty"`
 }
 
 // settle notes that the certificate of the pending order is in place.

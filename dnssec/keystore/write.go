@@ -193,7 +193,7 @@ func formatPublic(key *Key) []byte {
 func formatState(key *Key) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "; This is the state of key %d, for %s\n", key.Tag(), key.Origin)
-	for _, line := range key.State {
+	for _, line := range key.Timing.stateWith(key.State) {
 		fmt.Fprintf(&b, "%s: %s\n", line.Name, line.Value)
 	}
 	return b.Bytes()

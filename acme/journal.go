@@ -2,6 +2,8 @@ package acme
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,7 +114,7 @@ func (j *Journal) update(ctx context.Context, change func(*ledger)) error {
 		return nil
 	}
 	if err := writeFile(j.path(), append(after, '\n')); err != nil {
-		return fmt.Errorf("acme: journal: %w; nothing was published", err)
+		return fmt.Errorf("acme: journal: %w", err)
 	}
 	return nil
 }
@@ -121,7 +123,7 @@ func (j *Journal) path() string { return filepath.Join(j.Dir, "journal.json") }
 
 // add records entries before they are published.
 func (j *Journal) add(ctx context.Context, entries []entry) error {
-	return j.update(ctx, func(l *ledger) {
+	err := j.update(ctx, func(l *ledger) {
 		for _, e := range entries {
 			if i := slices.IndexFunc(l.Records, e.same); i >= 0 {
 				l.Records[i] = e
@@ -130,6 +132,10 @@ func (j *Journal) add(ctx context.Context, entries []entry) error {
 			}
 		}
 	})
+	if err != nil {
+		return fmt.Errorf("%w; nothing was published", err)
+	}
+	return nil
 }
 
 // abandon notes that entries are to be removed: when that fails, whoever comes
@@ -175,8 +181,18 @@ func (j *Journal) Lock(ctx context.Context, name string) (unlock func(), err err
 	}
 }
 
+// maxLockName is the longest name that is a file's name as it is: 255 bytes are
+// the limit of most filesystems.
+const maxLockName = 200
+
 // lockName makes a file's name of a zone's: a slash cannot be in one.
-func lockName(name string) string { return strings.TrimSuffix(name, ".") + ".lock" }
+func lockName(name string) string {
+	if len(name) > maxLockName {
+		sum := sha256.Sum256([]byte(name))
+		name = name[:maxLockName-2*len(sum)] + hex.EncodeToString(sum[:])
+	}
+	return strings.TrimSuffix(name, ".") + ".lock"
+}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -160,6 +160,13 @@ func TestTooManyServers(t *testing.T) {
 	}
 	_, err := w.place(t, "example.org")
 	require.ErrorContains(t, err, "more than 64 server addresses")
+	for i := range 64 {
+		w.zone.Add(fmt.Sprintf("example.org. 60 IN NS more%d.example.org.", i))
+	}
+	before := w.Asked(netip.MustParseAddrPort(acmetest.ResolverAddress).Addr())
+	_, err = w.place(t, "example.org")
+	require.ErrorContains(t, err, "more than 64 servers")
+	require.Less(t, w.Asked(netip.MustParseAddrPort(acmetest.ResolverAddress).Addr())-before, 10)
 }
 
 // A server that will not do is waited for, its reason told, and all is undone.
@@ -299,79 +306,6 @@ func TestRateLimitIsWaitedFor(t *testing.T) {
 	w.solver.Provider = provider
 	require.NoError(t, w.solver.Publish(t.Context(), acme.Challenge{Domain: "example.org", Value: "v"}))
 	require.Zero(t, provider.limited)
-}
-
-// A withdrawal that fails is made good by the next one who comes, although the
-// process that published runs on.
-func TestFailedWithdrawalIsReaped(t *testing.T) {
-	w := newWorld(t)
-	provider := &faulty{Provider: w.Provider(), keep: true}
-	w.solver.Provider = provider
-	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
-	require.NoError(t, w.solver.Publish(t.Context(), challenge))
-	require.NoError(t, w.solver.Reap(t.Context()))
-	require.Equal(t, []string{"v"}, w.zone.TXT(apex), "wanted")
-	require.ErrorIs(t, w.solver.Withdraw(t.Context(), challenge), acme.ErrDenied)
-	require.Equal(t, []string{"v"}, w.zone.TXT(apex))
-	provider.keep = false
-	require.NoError(t, w.solver.Reap(t.Context()))
-	require.Empty(t, w.zone.TXT(apex))
-}
-
-// Who reaps an orphan does not take the record of one who publishes the same at
-// that moment.
-func TestReapingBesidePublishing(t *testing.T) {
-	w := newWorld(t)
-	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
-	require.NoError(t, w.solver.Publish(t.Context(), challenge))
-	require.NoError(t, w.solver.Journal.Disown(t.Context()))
-	publisher, reaper := *w.solver, *w.solver
-	reaper.Clock(func() time.Time { return time.Now().Add(25 * time.Hour) })
-	reaper.Step(func(step string) {
-		if step == "orphans found" {
-			require.NoError(t, publisher.Publish(t.Context(), challenge))
-		}
-	})
-	require.NoError(t, reaper.Reap(t.Context()))
-	require.Equal(t, []string{"v"}, w.zone.TXT(apex))
-	require.NoError(t, publisher.Withdraw(t.Context(), challenge))
-	require.Empty(t, w.zone.TXT(apex))
-}
-
-// faulty is a provider that fails for one value, or some times, or deletes nothing.
-type faulty struct {
-	acme.Provider
-	mu      sync.Mutex
-	fail    string
-	keep    bool
-	limited int
-	after   func()
-}
-
-func (f *faulty) AppendTXT(ctx context.Context, r acme.Record) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r.Value == f.fail {
-		return &acme.APIError{Provider: "faulty", Op: "add", Status: "403", Kind: acme.ErrDenied}
-	}
-	if f.limited > 0 {
-		f.limited--
-		return &acme.APIError{Provider: "faulty", Op: "add", Status: "429", Kind: acme.ErrRateLimited, RetryAfter: time.Millisecond}
-	}
-	err := f.Provider.AppendTXT(ctx, r)
-	if f.after != nil {
-		f.after()
-	}
-	return err
-}
-
-func (f *faulty) DeleteTXT(ctx context.Context, r acme.Record) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.keep {
-		return &acme.APIError{Provider: "faulty", Op: "delete", Status: "403", Kind: acme.ErrDenied}
-	}
-	return f.Provider.DeleteTXT(ctx, r)
 }
 
 // lister knows two zones, one within the other.

@@ -22,8 +22,8 @@ func (s *Solver) Withdraw(ctx context.Context, challenges ...Challenge) error {
 	return errors.Join(err, s.delete(ctx, entries))
 }
 
-// Reap removes the records that processes have left which have ended, and those
-// older than a day whose process is not known.
+// Reap removes the records that processes have left which have ended, those that
+// could not be withdrawn, and those older than a day whose process is not known.
 func (s *Solver) Reap(ctx context.Context) error {
 	if s.Journal == nil {
 		return nil
@@ -72,6 +72,11 @@ func (s *Solver) rollBack(ctx context.Context, records []placed, challenges []Ch
 // delete removes records, and forgets those that are gone. Those that are not
 // are orphans from then on.
 func (s *Solver) delete(ctx context.Context, entries []entry) error {
+	if s.Journal != nil && len(entries) > 0 {
+		if err := s.Journal.abandon(ctx, entries); err != nil {
+			logger(s.Logger).Warn("the journal does not know that records are to be removed", "error", err)
+		}
+	}
 	unlock, err := s.lockZones(ctx, entries)
 	if err != nil {
 		return err
@@ -83,11 +88,6 @@ func (s *Solver) delete(ctx context.Context, entries []entry) error {
 func (s *Solver) deleteLocked(ctx context.Context, entries []entry) error {
 	if len(entries) == 0 {
 		return nil
-	}
-	if s.Journal != nil {
-		if err := s.Journal.abandon(ctx, entries); err != nil {
-			logger(s.Logger).Warn("the journal does not know that records are to be removed", "error", err)
-		}
 	}
 	records := make([]placed, len(entries))
 	for i, e := range entries {

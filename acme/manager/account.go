@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -102,11 +101,7 @@ func (m *Manager) accountPath() string { return filepath.Join(m.accountDir(), "a
 
 func (m *Manager) readAccount() (account, error) {
 	var a account
-	data, err := os.ReadFile(m.accountPath())
-	if err == nil {
-		err = json.Unmarshal(data, &a)
-	}
-	if err != nil {
+	if err := m.readJSON(m.accountPath(), &a); err != nil {
 		return account{}, err
 	}
 	return a, nil
@@ -132,6 +127,9 @@ func (m *Manager) register(c *client) (string, error) {
 
 // forgetAccount has the account registered again, by the next attempt.
 func (m *Manager) forgetAccount() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unwritten, m.accountPath())
 	os.Remove(m.accountPath())
 }
 

@@ -35,6 +35,9 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 	}
 	defer unlock()
 	s := m.load(c)
+	if err := s.withdraw(); err != nil { // of an earlier run
+		m.log().Warn("files of http-01 are left", "certificate", c.ID(), "error", err)
+	}
 	current, err := m.current(c)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("the certificate in place cannot be used", "certificate", c.ID(), "error", err)
@@ -45,7 +48,10 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 	if err == nil {
 		m.askRenewal(ctx, c, &s, current.leaf)
 	}
-	at, why := m.nextOrder(c, s, current)
+	if err := m.permit(c, &s, current); err != nil {
+		return err
+	}
+	at, _ := m.nextOrder(c, s, current)
 	if force || current == nil && !patient || !at.After(m.now()) {
 		if err := m.mayTry(c, s, patient); err != nil {
 			return err
@@ -59,7 +65,7 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 		}
 	}
 	if !s.ReloadDue {
-		return m.ended(c, at, why)
+		return m.usable(c, s)
 	}
 	if patient && !due(s.NextTry, m.now()) {
 		return &WaitError{c.ID(), s.NextTry, s.LastError}
@@ -109,7 +115,7 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 	if err != nil {
 		return err
 	}
-	s.ReloadDue = len(c.Reload) > 0 // noted first: a crash must not lose it
+	s.ReloadDue, s.Access = len(c.Reload) > 0, c.access() // noted first: a crash must not lose it
 	if err := m.save(c, *s); err != nil {
 		return err
 	}
@@ -118,6 +124,9 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 		return err
 	}
 	m.log().Info("certificate", "name", c.ID(), "serial", serial(leaf), "expires", leaf.NotAfter)
+	if !m.now().Before(leaf.NotAfter) || m.now().Before(leaf.NotBefore.Add(-maxSkew)) {
+		m.log().Warn("the new certificate is not valid by this clock: is that right?", "name", c.ID(), "begins", leaf.NotBefore, "expires", leaf.NotAfter)
+	}
 	s.settle(leaf)
 	return m.save(c, *s)
 }
@@ -147,17 +156,19 @@ func run(ctx context.Context, command []string) error {
 	return nil
 }
 
-// ended returns an error when the certificate in place is of no use although it
-// is too early for the next: then this clock is wrong, or the authority's.
-func (m *Manager) ended(c Certificate, next time.Time, why string) error {
+// usable returns an error when there is no certificate in place that is valid now,
+// although it is too early for the next: then this clock is wrong, or the
+// authority's.
+func (m *Manager) usable(c Certificate, s state) error {
 	current, err := m.current(c)
+	next, why := m.nextOrder(c, s, current)
 	if err != nil {
-		return &WaitError{c.ID(), next, err.Error()}
+		return &WaitError{c.ID(), next, why}
 	}
-	if m.now().Before(current.leaf.NotAfter) {
-		return nil
+	if !m.now().Before(current.leaf.NotAfter) {
+		return &WaitError{c.ID(), next, "the certificate in place ended at " + current.leaf.NotAfter.UTC().Format(time.RFC3339) + " by this clock: is that right?"}
 	}
-	return &WaitError{c.ID(), next, "the certificate in place ended at " + current.leaf.NotAfter.UTC().Format(time.RFC3339) + " by this clock: is that right? (" + why + ")"}
+	return nil
 }
 
 // nextOrder returns when the next certificate is to be ordered, and why then. The

@@ -51,7 +51,7 @@ func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s
 		return nil, m.orderError(client, c, err)
 	}
 	m.log().Info("ordered", "certificate", c.ID(), "names", len(c.Names), "order", o.url)
-	if err := m.prove(ctx, client, c, o); err != nil {
+	if err := m.prove(ctx, client, c, s, o); err != nil {
 		return nil, err
 	}
 	generate, err := c.KeyType.generate()
@@ -121,7 +121,9 @@ func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *
 	case err != nil:
 		return nil, err
 	case o.status == "ready":
-		err = m.finalize(client, c, o, key)
+		if err = m.save(c, *s); err == nil {
+			err = m.finalize(client, c, o, key)
+		}
 	case o.status != "valid" && o.status != "processing":
 		s.Order = nil
 		return nil, nil
@@ -146,7 +148,7 @@ func (m *Manager) finalize(client *client, c Certificate, o order, key crypto.Si
 func (m *Manager) useful(p *pending, c Certificate, account string) bool {
 	from := p.Origin
 	return from.CA == m.ca() && from.Account == account && from.Profile == c.Profile && sameNames(p.Names, c.names()) &&
-		!due(from.Ordered.Add(maxWait), m.now())
+		m.now().Sub(from.Ordered).Abs() < maxWait
 }
 
 // fetch waits for the certificate of the pending order, which is finalized, and
@@ -232,16 +234,24 @@ func splitChain(chain []byte) (leaf, rest []byte) {
 
 // prove proves control of all names of an order at once: all records are
 // published, waited for once, and then looked for.
-func (m *Manager) prove(ctx context.Context, client *client, c Certificate, o order) error {
+func (m *Manager) prove(ctx context.Context, client *client, c Certificate, s *state, o order) error {
+	if len(o.authz) > len(c.names()) {
+		return fmt.Errorf("the authority asks for %d authorizations of %d names", len(o.authz), len(c.names()))
+	}
 	all, err := m.authorizations(client, o.authz)
 	if err != nil {
 		return err
+	}
+	for _, a := range all {
+		if !slices.ContainsFunc(c.names(), func(name string) bool { return strings.TrimPrefix(name, "*.") == a.name }) {
+			return fmt.Errorf("the authority asks for control of %q, which is not in the order", a.name)
+		}
 	}
 	open := slices.DeleteFunc(all, func(a authorization) bool { return a.status == "valid" })
 	if len(open) == 0 {
 		return nil
 	}
-	withdraw, kind, err := m.present(ctx, c, open)
+	withdraw, kind, err := m.present(ctx, c, s, open)
 	if err != nil {
 		m.giveUp(client, open)
 		return err
@@ -274,7 +284,7 @@ func (m *Manager) giveUp(client *client, open []authorization) {
 }
 
 // present publishes the challenges, and returns what takes them back and their type.
-func (m *Manager) present(ctx context.Context, c Certificate, open []authorization) (withdraw func() error, kind string, err error) {
+func (m *Manager) present(ctx context.Context, c Certificate, s *state, open []authorization) (withdraw func() error, kind string, err error) {
 	kind = "dns-01"
 	if c.HTTP01 != nil {
 		kind = "http-01"
@@ -289,7 +299,7 @@ func (m *Manager) present(ctx context.Context, c Certificate, open []authorizati
 		for _, a := range open {
 			tokens[a.challenges[kind].token] = a.challenges[kind].keyAuthorization
 		}
-		withdraw, err = m.presentHTTP(ctx, c.HTTP01, tokens)
+		withdraw, err = m.presentHTTP(ctx, c, s, tokens)
 		return withdraw, kind, err
 	}
 	if m.Solver == nil {

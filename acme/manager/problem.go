@@ -11,7 +11,7 @@ import (
 // A Problem is what an authority says it will not do, and why (RFC 8555 section
 // 6.7).
 type Problem struct {
-	Type       string // "urn:ietf:params:acme:error:caa"
+	Type       string // "urn:ietf:params:acme:error:caa"; empty: it was no problem document
 	Detail     string // the authority's words
 	Status     int    // of HTTP
 	Names      []string
@@ -21,7 +21,10 @@ type Problem struct {
 const problemSpace = "urn:ietf:params:acme:error:"
 
 func (p *Problem) Error() string {
-	text := fmt.Sprintf("%s (%s)", p.Detail, strings.TrimPrefix(p.Type, problemSpace))
+	text := p.Detail
+	if p.Type != "" {
+		text += " (" + strings.TrimPrefix(p.Type, problemSpace) + ")"
+	}
 	if p.RetryAfter > 0 {
 		text += ", try again in " + p.RetryAfter.Round(time.Second).String()
 	}

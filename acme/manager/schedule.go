@@ -20,6 +20,7 @@ const (
 	defaultPoll = 6 * time.Hour
 	minPoll     = time.Minute
 	shortLife   = 10 * 24 * time.Hour
+	maxSkew     = time.Hour // of clocks, of which nothing is said
 	// Bounds of the least time between two orders of one certificate.
 	minSpacing = 10 * time.Second
 	maxSpacing = 6 * time.Hour

@@ -26,12 +26,14 @@ type state struct {
 	AskAgain      time.Time `json:"ask_again,omitzero"` // for renewal information
 	RevokedSerial string    `json:"revoked_serial,omitempty"`
 	ReloadDue     bool      `json:"reload_due,omitzero"`
+	Access        string    `json:"access,omitempty"`    // to the private key, see Certificate.access
 	Failures      int       `json:"failures,omitzero"`   // in a row
 	NextTry       time.Time `json:"next_try,omitzero"`   // of Run
 	NotBefore     time.Time `json:"not_before,omitzero"` // of anybody: the authority's wish
 	LastError     string    `json:"last_error,omitempty"`
 	LastErrorAt   time.Time `json:"last_error_at,omitzero"`
 	Order         *pending  `json:"order,omitempty"`
+	Presented     presented `json:"presented,omitzero"`
 }
 
 // origin says where a certificate came from. Of one that was not ordered here
@@ -51,6 +53,13 @@ type pending struct {
 	Names  []string `json:"names"`
 	Key    []byte   `json:"key"` // PEM
 	Origin origin   `json:"origin"`
+}
+
+// presented are the files of http-01 in a webroot, from before they are there
+// until they are not.
+type presented struct {
+	Webroot string   `json:"webroot,omitempty"`
+	Tokens  []string `json:"tokens,omitempty"`
 }
 
 // settle notes that the certificate of the pending order is in place.
@@ -77,11 +86,7 @@ func (m *Manager) statePath(c Certificate) string {
 // all of it can be found out again.
 func (m *Manager) load(c Certificate) state {
 	var s state
-	data, err := os.ReadFile(m.statePath(c))
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.readJSON(m.statePath(c), &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("state is lost", "file", m.statePath(c), "error", err)
 		return state{}
 	}
@@ -93,28 +98,46 @@ func (m *Manager) save(c Certificate, s state) error {
 	return m.writeJSON(m.statePath(c), s)
 }
 
+// writeJSON writes a file. What cannot be written is remembered as long as the
+// process lives: a full disk must not have us forget when to try again.
 func (m *Manager) writeJSON(path string, value any) error {
 	data, err := json.MarshalIndent(value, "", "\t")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		err = writeFile(path, append(data, '\n'))
-	}
 	if err != nil {
 		return fmt.Errorf("manager: %w", err)
 	}
-	return nil
+	if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+		err = writeFile(path, append(data, '\n'))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unwritten, path)
+	if err == nil {
+		return nil
+	}
+	if m.unwritten == nil {
+		m.unwritten = map[string][]byte{}
+	}
+	m.unwritten[path] = data
+	return fmt.Errorf("manager: %w", err)
+}
+
+func (m *Manager) readJSON(path string, value any) error {
+	m.mu.Lock()
+	data, ok := m.unwritten[path]
+	m.mu.Unlock()
+	if !ok {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return err
+		}
+	}
+	return json.Unmarshal(data, value)
 }
 
 // failedNames returns when validations of each name failed.
 func (m *Manager) failedNames() map[string][]time.Time {
 	failed := map[string][]time.Time{}
-	data, err := os.ReadFile(filepath.Join(m.Dir, "failures.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &failed)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.readJSON(m.failuresPath(), &failed); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("failures are lost", "error", err)
 	}
 	return failed
@@ -136,8 +159,10 @@ func (m *Manager) noteFailures(ctx context.Context, names []string) error {
 			delete(failed, name)
 		}
 	}
-	return m.writeJSON(filepath.Join(m.Dir, "failures.json"), failed)
+	return m.writeJSON(m.failuresPath(), failed)
 }
+
+func (m *Manager) failuresPath() string { return filepath.Join(m.Dir, "failures.json") }
 
 // mayTry returns a *WaitError while it is too early for an order; one who is not
 // patient waits only where the authority would refuse.

@@ -59,6 +59,7 @@ type Manager struct {
 	Now     func() time.Time
 	Elapsed func() time.Duration
 
+	point    func() // of Store
 	once     sync.Once
 	began    time.Time
 	counters Counters
@@ -106,7 +107,7 @@ func (m *Manager) monotonic() time.Duration {
 
 func (m *Manager) poll() time.Duration  { return cmp.Or(m.Poll, defaultPoll) }
 func (m *Manager) watch() time.Duration { return cmp.Or(m.Watch, defaultWatch) }
-func (m *Manager) store() Store         { return Store{Dir: m.Dir} }
+func (m *Manager) store() Store         { return Store{Dir: m.Dir, point: m.point} }
 
 func (m *Manager) logger() *slog.Logger {
 	if m.Logger == nil {
@@ -378,7 +379,7 @@ func (m *Manager) Do(ctx context.Context, origin wire.Name, o Order) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(filepath.Join(m.Dir, "wake", dirName(origin)), nil, false); err != nil {
+	if err := m.store().replace(filepath.Join(m.Dir, "wake", dirName(origin)), nil, false); err != nil {
 		return err
 	}
 	ticker := time.NewTicker(wakeInterval / 5)

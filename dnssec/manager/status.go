@@ -55,7 +55,7 @@ func (u *unit) report(next time.Time) {
 	status := u.status(next)
 	text, err := json.Marshal(status)
 	if err == nil {
-		err = replace(u.manager.store().path(u.origin, reportFile), text, false)
+		err = u.manager.store().replace(u.manager.store().path(u.origin, reportFile), text, false)
 	}
 	if err != nil {
 		u.manager.logger().Error("zone", "zone", u.origin, "error", err)

@@ -354,11 +354,14 @@ func (u *unit) carryOut() (changed bool) {
 		var err error
 		switch a.Kind {
 		case rollover.Generate:
+			u.manager.store().pass()
 			_, err = u.keystore().Generate(keystore.Spec{Origin: u.origin, Algorithm: a.Algorithm, Use: useOf(a.Role)}, u.manager.now())
+			u.manager.store().pass()
 			u.manager.counters.KeysMade.Add(1)
 		case rollover.Purge:
 			key := keystore.Key{Origin: u.origin}
 			key.PublicKey = a.Public
+			u.manager.store().pass()
 			err = u.manager.store().purge(u.origin, key.Name())
 		default:
 			continue

@@ -45,9 +45,9 @@ func (s *step) adopt(id KeyID, available *AvailableKey) *Key {
 		created = available.Since
 	}
 	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created}
-	for record := range records {
+	for record := range Records {
 		// What is not seen may have been there a moment ago.
-		if key.Role.has(record) && available.Served != 0 {
+		if key.Role.Has(record) && available.Served != 0 {
 			key.Records[record] = RecordStatus{State: Unretentive, Since: s.now, Entered: s.now.Add(-time.Second), Seen: s.now}
 		}
 	}
@@ -64,7 +64,7 @@ func (s *step) adopt(id KeyID, available *AvailableKey) *Key {
 func (s *step) correct(key *Key, available *AvailableKey, thought RecordState) {
 	for record, use := range uses {
 		status := &key.Records[record]
-		if available.Served&use == 0 || !key.Role.has(Record(record)) || status.State != thought {
+		if available.Served&use == 0 || !key.Role.Has(Record(record)) || status.State != thought {
 			continue
 		}
 		*status = RecordStatus{State: Rumoured, Since: s.now, Seen: s.now}

@@ -83,7 +83,7 @@ func (s *step) active(role Role, algorithm dnssec.Algorithm) *Key {
 // rank orders keys by how much would be lost without them.
 func (k *Key) rank() int {
 	rank := 0
-	for record, weight := range [records]int{DNSKEY: 1, KRRSIG: 2, ZRRSIG: 4, DS: 8} {
+	for record, weight := range [Records]int{DNSKEY: 1, KRRSIG: 2, ZRRSIG: 4, DS: 8} {
 		if state := k.Records[record].State; state.in() {
 			rank += 2 * weight * int(state)
 		}
@@ -157,8 +157,8 @@ func (s *step) rolling(key *Key) bool {
 
 // established reports whether all records of the key are omnipresent.
 func (k *Key) established() bool {
-	for record := range records {
-		if k.Role.has(record) && k.Records[record].State != Omnipresent {
+	for record := range Records {
+		if k.Role.Has(record) && k.Records[record].State != Omnipresent {
 			return false
 		}
 	}

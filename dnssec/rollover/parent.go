@@ -24,7 +24,7 @@ func (s *step) observeParent() {
 	s.TTLs.DS.served(s.now, s.policy.ParentPropagation+s.policy.RetireSafety)
 	s.setDSTTL(ttl)
 	for i := range s.Keys {
-		if key := &s.Keys[i]; key.Role.has(DS) {
+		if key := &s.Keys[i]; key.Role.Has(DS) {
 			all, some := s.findDS(key.Public)
 			s.sawDS(key, all, some)
 		}
@@ -138,7 +138,7 @@ func (s *step) findStrays() {
 	known := func(record []byte) bool {
 		for i := range s.Keys {
 			key := &s.Keys[i]
-			if key.Role.has(DS) && binary.BigEndian.Uint16(record) == key.Public.Tag() && record[2] == byte(key.Public.Algorithm) {
+			if key.Role.Has(DS) && binary.BigEndian.Uint16(record) == key.Public.Tag() && record[2] == byte(key.Public.Algorithm) {
 				return true
 			}
 		}

@@ -1,4 +1,4 @@
-package rollover
+package plan
 
 import (
 	"fmt"
@@ -6,14 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// ParentModel is what Plan supposes of the parent.
-type ParentModel struct {
-	// Delay is how long after it may the parent follows (Dreg), 1 hour when zero,
-	// never when negative.
-	Delay time.Duration
-}
+	"github.com/berryrack/berryrack/dnssec/rollover"
+)
 
 // Timeline is the future of a zone's keys.
 type Timeline struct {
@@ -25,13 +20,13 @@ type Timeline struct {
 	Moments []Moment
 	// Waiting is what is not done at From, and why. Stuck is what a person has to do,
 	// or is still waited for, at To.
-	Waiting, Stuck []Reason
+	Waiting, Stuck []rollover.Reason
 }
 
 // Lane is one key and the states of its records. What is hidden has no span.
 type Lane struct {
-	Key  KeyID
-	Role Role
+	Key  rollover.KeyID
+	Role rollover.Role
 	// Name is the key's name, "ZSK new 1" for one that is yet to be made.
 	Name  string
 	Spans []Span
@@ -39,8 +34,8 @@ type Lane struct {
 
 // Span is a state of a record, from a time to another.
 type Span struct {
-	Record   Record
-	State    RecordState
+	Record   rollover.Record
+	State    rollover.RecordState
 	From, To time.Time
 }
 
@@ -48,37 +43,36 @@ type Span struct {
 type Moment struct {
 	At      time.Time
 	Actions []string
-	Reasons []Reason
+	Reasons []rollover.Reason
 }
 
 // maxPlan is how many steps a plan has at most.
 const maxPlan = 200_000
 
-// Plan is Step again and again on a virtual clock, from one time to another, with
-// keys, servers and a parent that do what they should. The keys that Step asks for
-// are made up.
-func Plan(state State, policy Policy, observed Observations, parent ParentModel, from, to time.Time) Timeline {
-	if parent.Delay == 0 {
-		parent.Delay = time.Hour
-	}
+// Of plans: it is rollover.Step again and again on a virtual clock, from one time
+// to another, with keys, servers and a parent that do what they should. The keys
+// that Step asks for are made up.
+func Of(state rollover.State, policy rollover.Policy, observed rollover.Observations, parent rollover.ParentModel, from, to time.Time) *Timeline {
 	if observed.Elapsed == 0 {
 		observed.Elapsed = max(from.Sub(state.Clock.Last), 1)
 	}
 	p := planner{
-		future:   newFuture(standard, state, policy, observed, parent, from),
-		timeline: Timeline{Zone: state.Zone, From: from, To: to},
+		Future:   rollover.NewFuture(state, policy, observed, parent, from),
+		timeline: &Timeline{Zone: state.Zone, From: from, To: to},
+		silent:   parent.Delay < 0,
 	}
-	p.waiting(Step(state, policy, observed, from))
+	p.waiting(rollover.Step(state, policy, observed, from))
 	p.run(observed.Events)
 	return p.timeline
 }
 
 type planner struct {
-	*future
-	timeline Timeline
+	*rollover.Future
+	timeline *Timeline
+	silent   bool // the parent never follows
 }
 
-func (p *planner) waiting(first Result) {
+func (p *planner) waiting(first rollover.Result) {
 	for _, reason := range first.Reasons {
 		if !reason.Done {
 			p.timeline.Waiting = append(p.timeline.Waiting, reason)
@@ -86,21 +80,21 @@ func (p *planner) waiting(first Result) {
 	}
 }
 
-func (p *planner) run(events []Event) {
-	var last Result
+func (p *planner) run(events []rollover.Event) {
+	var last rollover.Result
 	for range maxPlan {
-		if p.now.After(p.timeline.To) {
+		if p.Now.After(p.timeline.To) {
 			break
 		}
-		result, again := p.next(events)
+		result, again := p.Next(events...)
 		events, last = nil, result
 		p.record(result)
 		if !again {
-			p.forward(result.Next)
+			p.Forward(result.Next)
 		}
 	}
 	for _, reason := range last.Reasons {
-		waits := reason.Record == DS && p.model.Delay < 0 && reason.From != reason.To
+		waits := reason.Record == rollover.DS && p.silent && reason.From != reason.To
 		if !reason.Done && (reason.Person || waits) {
 			p.timeline.Stuck = append(p.timeline.Stuck, reason)
 		}
@@ -109,8 +103,8 @@ func (p *planner) run(events []Event) {
 }
 
 // record keeps what a step did.
-func (p *planner) record(result Result) {
-	moment := Moment{At: p.now}
+func (p *planner) record(result rollover.Result) {
+	moment := Moment{At: p.Now}
 	for _, reason := range result.Reasons {
 		if reason.Done {
 			moment.Reasons = append(moment.Reasons, reason)
@@ -123,12 +117,12 @@ func (p *planner) record(result Result) {
 		p.follow(&result.State.Keys[i])
 	}
 	moments := &p.timeline.Moments
-	if n := len(*moments); n > 0 && (*moments)[n-1].At.Equal(p.now) {
+	if n := len(*moments); n > 0 && (*moments)[n-1].At.Equal(p.Now) {
 		(*moments)[n-1].Reasons = append((*moments)[n-1].Reasons, moment.Reasons...)
 		(*moments)[n-1].add(moment.Actions)
 		return
 	}
-	if len(moment.Reasons) > 0 || slices.ContainsFunc(result.Actions, func(a Action) bool { return a.Kind == Purge }) {
+	if len(moment.Reasons) > 0 || slices.ContainsFunc(result.Actions, func(a rollover.Action) bool { return a.Kind == rollover.Purge }) {
 		*moments = append(*moments, moment)
 	}
 }
@@ -142,7 +136,7 @@ func (m *Moment) add(actions []string) {
 }
 
 // follow extends the lane of a key.
-func (p *planner) follow(key *Key) {
+func (p *planner) follow(key *rollover.Key) {
 	lanes := &p.timeline.Lanes
 	at := slices.IndexFunc(*lanes, func(l Lane) bool { return l.Key == key.ID })
 	if at < 0 {
@@ -150,12 +144,12 @@ func (p *planner) follow(key *Key) {
 		*lanes = append(*lanes, Lane{Key: key.ID, Role: key.Role, Name: key.String()})
 	}
 	lane := &(*lanes)[at]
-	for record := range records {
-		lane.follow(record, key.Records[record].State, p.now)
+	for record := range rollover.Records {
+		lane.follow(record, key.Records[record].State, p.Now)
 	}
 }
 
-func (l *Lane) follow(record Record, state RecordState, now time.Time) {
+func (l *Lane) follow(record rollover.Record, state rollover.RecordState, now time.Time) {
 	for i := len(l.Spans) - 1; i >= 0; i-- {
 		span := &l.Spans[i]
 		if span.Record != record || !span.To.IsZero() {
@@ -167,7 +161,7 @@ func (l *Lane) follow(record Record, state RecordState, now time.Time) {
 		span.To = now
 		break
 	}
-	if state != Hidden {
+	if state != rollover.Hidden {
 		l.Spans = append(l.Spans, Span{Record: record, State: state, From: now})
 	}
 }
@@ -175,11 +169,11 @@ func (l *Lane) follow(record Record, state RecordState, now time.Time) {
 // close ends what is open, and gives made-up keys names that say so.
 func (p *planner) close() {
 	var names []string
-	for i, key := range p.made {
+	for i, key := range p.Made {
 		names = append(names, key.String(), fmt.Sprintf("new %d", i+1))
 	}
 	named := strings.NewReplacer(names...)
-	t := &p.timeline
+	t := p.timeline
 	for i := range t.Lanes {
 		lane := &t.Lanes[i]
 		lane.Name = named.Replace(lane.Name)
@@ -210,7 +204,7 @@ func (p *planner) close() {
 func (t *Timeline) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s from %s to %s UTC\n", t.Zone, minute(t.From), minute(t.To))
-	list := func(title string, reasons []Reason) {
+	list := func(title string, reasons []rollover.Reason) {
 		if len(reasons) > 0 {
 			fmt.Fprintf(&b, "\n%s\n", title)
 		}
@@ -239,7 +233,7 @@ func (m *Moment) write(b *strings.Builder) {
 	}
 	for i, reason := range m.Reasons {
 		subject, _, _ := strings.Cut(reason.Text, ": ")
-		same := func(r Reason) bool { return strings.HasPrefix(r.Text, subject+": ") }
+		same := func(r rollover.Reason) bool { return strings.HasPrefix(r.Text, subject+": ") }
 		if slices.IndexFunc(m.Reasons, same) < i && same(reason) {
 			continue
 		}
@@ -255,3 +249,6 @@ func (m *Moment) write(b *strings.Builder) {
 		line("> " + action)
 	}
 }
+
+// minute is a time for people, in UTC and to the minute.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }

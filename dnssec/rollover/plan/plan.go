@@ -32,11 +32,13 @@ type Lane struct {
 	Spans []Span
 }
 
-// Span is a state of a record, from a time to another.
+// Span is a state of a record, from a time to another; zero when it lasts beyond
+// the timeline.
 type Span struct {
-	Record   rollover.Record
-	State    rollover.RecordState
-	From, To time.Time
+	Record rollover.Record
+	State  rollover.RecordState
+	From   time.Time
+	To     time.Time `json:",omitzero"`
 }
 
 // Moment is what is done at a time, and why.
@@ -88,7 +90,7 @@ func (p *planner) run(events []rollover.Event) {
 		}
 		result, again := p.Next(events...)
 		events, last = nil, result
-		p.record(result)
+		p.timeline.Record(result, p.Now)
 		if !again {
 			p.Forward(result.Next)
 		}
@@ -99,75 +101,11 @@ func (p *planner) run(events []rollover.Event) {
 			p.timeline.Stuck = append(p.timeline.Stuck, reason)
 		}
 	}
-	p.close()
+	p.rename()
 }
 
-// record keeps what a step did.
-func (p *planner) record(result rollover.Result) {
-	moment := Moment{At: p.Now}
-	for _, reason := range result.Reasons {
-		if reason.Done {
-			moment.Reasons = append(moment.Reasons, reason)
-		}
-	}
-	for _, action := range result.Actions {
-		moment.Actions = append(moment.Actions, action.String())
-	}
-	for i := range result.State.Keys {
-		p.follow(&result.State.Keys[i])
-	}
-	moments := &p.timeline.Moments
-	if n := len(*moments); n > 0 && (*moments)[n-1].At.Equal(p.Now) {
-		(*moments)[n-1].Reasons = append((*moments)[n-1].Reasons, moment.Reasons...)
-		(*moments)[n-1].add(moment.Actions)
-		return
-	}
-	if len(moment.Reasons) > 0 || slices.ContainsFunc(result.Actions, func(a rollover.Action) bool { return a.Kind == rollover.Purge }) {
-		*moments = append(*moments, moment)
-	}
-}
-
-func (m *Moment) add(actions []string) {
-	for _, action := range actions {
-		if !slices.Contains(m.Actions, action) {
-			m.Actions = append(m.Actions, action)
-		}
-	}
-}
-
-// follow extends the lane of a key.
-func (p *planner) follow(key *rollover.Key) {
-	lanes := &p.timeline.Lanes
-	at := slices.IndexFunc(*lanes, func(l Lane) bool { return l.Key == key.ID })
-	if at < 0 {
-		at = len(*lanes)
-		*lanes = append(*lanes, Lane{Key: key.ID, Role: key.Role, Name: key.String()})
-	}
-	lane := &(*lanes)[at]
-	for record := range rollover.Records {
-		lane.follow(record, key.Records[record].State, p.Now)
-	}
-}
-
-func (l *Lane) follow(record rollover.Record, state rollover.RecordState, now time.Time) {
-	for i := len(l.Spans) - 1; i >= 0; i-- {
-		span := &l.Spans[i]
-		if span.Record != record || !span.To.IsZero() {
-			continue
-		}
-		if span.State == state {
-			return
-		}
-		span.To = now
-		break
-	}
-	if state != rollover.Hidden {
-		l.Spans = append(l.Spans, Span{Record: record, State: state, From: now})
-	}
-}
-
-// close ends what is open, and gives made-up keys names that say so.
-func (p *planner) close() {
+// rename gives made-up keys names that say so.
+func (p *planner) rename() {
 	var names []string
 	for i, key := range p.Made {
 		names = append(names, key.String(), fmt.Sprintf("new %d", i+1))
@@ -175,16 +113,8 @@ func (p *planner) close() {
 	named := strings.NewReplacer(names...)
 	t := p.timeline
 	for i := range t.Lanes {
-		lane := &t.Lanes[i]
-		lane.Name = named.Replace(lane.Name)
-		for j := range lane.Spans {
-			if span := &lane.Spans[j]; span.To.IsZero() {
-				span.To = t.To
-			}
-		}
-		lane.Spans = slices.DeleteFunc(lane.Spans, func(s Span) bool { return !s.From.Before(s.To) })
+		t.Lanes[i].Name = named.Replace(t.Lanes[i].Name)
 	}
-	t.Lanes = slices.DeleteFunc(t.Lanes, func(l Lane) bool { return len(l.Spans) == 0 })
 	for i := range t.Moments {
 		moment := &t.Moments[i]
 		for j := range moment.Actions {
@@ -196,6 +126,70 @@ func (p *planner) close() {
 	}
 	for i := range t.Stuck {
 		t.Stuck[i].Text = named.Replace(t.Stuck[i].Text)
+	}
+}
+
+// Record adds what a Step did at a time, which is not before those of earlier
+// calls. It is how a timeline is made of what really happened.
+func (t *Timeline) Record(result rollover.Result, at time.Time) {
+	moment := Moment{At: at}
+	for _, reason := range result.Reasons {
+		if reason.Done {
+			moment.Reasons = append(moment.Reasons, reason)
+		}
+	}
+	purges := false
+	for _, action := range result.Actions {
+		moment.Actions = append(moment.Actions, action.String())
+		purges = purges || action.Kind == rollover.Purge
+	}
+	for i := range result.State.Keys {
+		t.follow(&result.State.Keys[i], at)
+	}
+	if n := len(t.Moments); n > 0 && t.Moments[n-1].At.Equal(at) {
+		t.Moments[n-1].add(moment)
+	} else if len(moment.Reasons) > 0 || purges {
+		t.Moments = append(t.Moments, moment)
+	}
+}
+
+func (m *Moment) add(more Moment) {
+	m.Reasons = append(m.Reasons, more.Reasons...)
+	for _, action := range more.Actions {
+		if !slices.Contains(m.Actions, action) {
+			m.Actions = append(m.Actions, action)
+		}
+	}
+}
+
+// follow extends the lane of a key.
+func (t *Timeline) follow(key *rollover.Key, at time.Time) {
+	i := slices.IndexFunc(t.Lanes, func(l Lane) bool { return l.Key == key.ID })
+	if i < 0 {
+		if key.Use() == 0 {
+			return
+		}
+		i = len(t.Lanes)
+		t.Lanes = append(t.Lanes, Lane{Key: key.ID, Role: key.Role, Name: key.String()})
+	}
+	for record := range rollover.Records {
+		t.Lanes[i].follow(record, key.Records[record].State, at)
+	}
+}
+
+func (l *Lane) follow(record rollover.Record, state rollover.RecordState, at time.Time) {
+	open := slices.IndexFunc(l.Spans, func(s Span) bool { return s.Record == record && s.To.IsZero() })
+	if open >= 0 {
+		if l.Spans[open].State == state {
+			return
+		}
+		l.Spans[open].To = at
+		if l.Spans[open].From.Equal(at) {
+			l.Spans = slices.Delete(l.Spans, open, open+1)
+		}
+	}
+	if state != rollover.Hidden {
+		l.Spans = append(l.Spans, Span{Record: record, State: state, From: at})
 	}
 }
 

@@ -167,9 +167,13 @@ func (d *drawing) lane(l *Lane, y float64) {
 
 // span draws a state of a record, and the mark of a DS record that changes.
 func (d *drawing) span(l *Lane, s *Span, top float64) {
+	to := s.To
+	if to.IsZero() {
+		to = d.To
+	}
 	x := d.x(s.From)
 	fmt.Fprintf(d, `<rect class="%s" x="%.1f" y="%.0f" width="%.1f" height="%d"><title>%s: %s %s from %s to %s</title></rect>`+"\n",
-		s.State, x, top, max(d.x(s.To)-x, 1.5), bandHigh, html.EscapeString(l.Name), s.Record, s.State, minute(s.From), minute(s.To))
+		s.State, x, top, max(d.x(to)-x, 1.5), bandHigh, html.EscapeString(l.Name), s.Record, s.State, minute(s.From), minute(to))
 	if s.Record == rollover.DS && s.State != rollover.Omnipresent && s.From.After(d.From) {
 		fmt.Fprintf(d, `<path class="mark" d="M%.1f %.1fl5 5 -5 5 -5 -5z"><title>%s: %s %s</title></path>`+"\n",
 			x, top+float64(bandHigh)/2-5, html.EscapeString(l.Name), map[bool]string{true: "lodge its DS record", false: "withdraw its DS record"}[s.State == rollover.Rumoured], minute(s.From))

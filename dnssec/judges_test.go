@@ -3,6 +3,7 @@ package dnssec_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,11 +152,10 @@ func TestJudged(t *testing.T) {
 // signed root zone as root.zone.
 func TestRootZone(t *testing.T) {
 	lab.Need(t, "dnssec-verify")
-	dir := os.Getenv("BERRYRACK_DATA")
-	if dir == "" {
+	z, _, err := zone.ReadFile(filepath.Join(os.Getenv("BERRYRACK_DATA"), "root.zone"), wire.Root)
+	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("BERRYRACK_DATA names no directory with root.zone")
 	}
-	z, _, err := zone.ReadFile(filepath.Join(dir, "root.zone"), wire.Root)
 	require.NoError(t, err)
 	for _, m := range modes() {
 		t.Run(m.String(), func(t *testing.T) {

@@ -57,7 +57,8 @@ func (p *simulatedParent) answers(origin wire.Name) []rollover.DSAnswer {
 type resolver struct {
 	ds    []cached[[]dns.RR]
 	zones []cached[*zone.Zone]
-	stale bool // something is new
+	stale bool            // something is new
+	known map[string]bool // signatures that were tried: by set, signature and key
 }
 
 // cached is a set that is served until a time, zero while it is.
@@ -103,13 +104,13 @@ func (r *resolver) validate(origin wire.Name, now time.Time) (tried int, err err
 	r.zones = expire(r.zones, time.Hour, now)
 	for _, ds := range r.ds {
 		for _, keys := range r.zones {
-			anchors, err := trust(origin, ds.set, keys.set, now)
+			anchors, err := r.trust(origin, ds.set, keys.set, now)
 			if err != nil {
 				return tried, err
 			}
 			for _, data := range r.zones {
 				tried++
-				if !validates(data.set, anchors, now) {
+				if !r.validates(data.set, anchors, now) {
 					return tried, fmt.Errorf("bogus: serial %d does not validate with the keys of serial %d", data.set.SOA().Serial, keys.set.SOA().Serial)
 				}
 			}
@@ -119,7 +120,7 @@ func (r *resolver) validate(origin wire.Name, now time.Time) (tried int, err err
 }
 
 // trust returns the keys of a DNSKEY set that a DS set vouches for.
-func trust(origin wire.Name, ds []dns.RR, z *zone.Zone, now time.Time) ([]*dns.DNSKEY, error) {
+func (r *resolver) trust(origin wire.Name, ds []dns.RR, z *zone.Zone, now time.Time) ([]*dns.DNSKEY, error) {
 	set := z.Apex().Set(wire.Type(dns.TypeDNSKEY))
 	if set == nil {
 		return nil, fmt.Errorf("bogus: the parent has a DS record, and serial %d no keys", z.SOA().Serial)
@@ -132,7 +133,7 @@ func trust(origin wire.Name, ds []dns.RR, z *zone.Zone, now time.Time) ([]*dns.D
 		want := rr.(*dns.DS)
 		at := slices.IndexFunc(keys, func(k *dns.DNSKEY) bool {
 			have := k.ToDS(want.DigestType)
-			return have != nil && have.KeyTag == want.KeyTag && have.Digest == want.Digest && signedBy(origin, set, k, now)
+			return have != nil && have.KeyTag == want.KeyTag && have.Digest == want.Digest && r.signedBy(origin, set, k, now)
 		})
 		if at >= 0 {
 			return keys, nil
@@ -143,14 +144,14 @@ func trust(origin wire.Name, ds []dns.RR, z *zone.Zone, now time.Time) ([]*dns.D
 
 // validates reports whether each signed set at the apex and below has a signature
 // by one of the keys.
-func validates(z *zone.Zone, keys []*dns.DNSKEY, now time.Time) bool {
+func (r *resolver) validates(z *zone.Zone, keys []*dns.DNSKEY, now time.Time) bool {
 	for _, node := range z.Names.All() {
 		for i := range node.Sets {
 			set := &node.Sets[i]
 			if len(set.Signatures) == 0 || set.Type == wire.Type(dns.TypeDNSKEY) {
 				continue
 			}
-			if !slices.ContainsFunc(keys, func(k *dns.DNSKEY) bool { return signedBy(node.Name, set, k, now) }) {
+			if !slices.ContainsFunc(keys, func(k *dns.DNSKEY) bool { return r.signedBy(node.Name, set, k, now) }) {
 				return false
 			}
 		}
@@ -159,10 +160,22 @@ func validates(z *zone.Zone, keys []*dns.DNSKEY, now time.Time) bool {
 }
 
 // signedBy reports whether a key signed a set, as a signature says that holds now.
-func signedBy(owner wire.Name, set *zone.RRset, key *dns.DNSKEY, now time.Time) bool {
+func (r *resolver) signedBy(owner wire.Name, set *zone.RRset, key *dns.DNSKEY, now time.Time) bool {
 	for _, rr := range set.RRSIGs(owner) {
 		sig := rr.(*dns.RRSIG)
-		if sig.KeyTag == key.KeyTag() && sig.Algorithm == key.Algorithm && sig.ValidityPeriod(now) && sig.Verify(key, set.RRs(owner)) == nil {
+		if sig.KeyTag != key.KeyTag() || sig.Algorithm != key.Algorithm || !sig.ValidityPeriod(now) {
+			continue
+		}
+		id := string(set.Data) + sig.Signature + key.PublicKey
+		good, tried := r.known[id]
+		if !tried {
+			good = sig.Verify(key, set.RRs(owner)) == nil
+			if r.known == nil {
+				r.known = map[string]bool{}
+			}
+			r.known[id] = good
+		}
+		if good {
 			return true
 		}
 	}

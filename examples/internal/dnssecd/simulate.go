@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,6 +73,7 @@ type simulation struct {
 	now, end time.Time
 	changeAt time.Time // of the algorithm
 
+	keys       []keystore.Key // of the store
 	signed     *dnssec.Result // nil while the zone is unsigned
 	generation uint64
 	since      time.Time
@@ -112,12 +115,20 @@ func (s *simulation) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("simulate: %s: %w", s.now.Format(time.DateTime), err)
 		}
-		if s.signed != nil && s.signed.Due.Before(next) {
-			next = s.signed.Due
+		if due := s.due(); due.Before(next) {
+			next = due
 		}
 		s.now = next
 	}
 	return nil
+}
+
+// due returns when signatures are to be made anew: once a day, those of a day.
+func (s *simulation) due() time.Time {
+	if s.signed == nil {
+		return s.end
+	}
+	return s.signed.Due.Truncate(24 * time.Hour).Add(24 * time.Hour)
 }
 
 // settle steps until nothing more is to be done now, and returns when to go on.
@@ -125,16 +136,13 @@ func (s *simulation) settle(ctx context.Context) (next time.Time, err error) {
 	if !s.now.Before(s.changeAt) {
 		s.policy.Algorithm = dnssec.ED25519
 	}
-	if s.signed != nil && !s.now.Before(s.signed.Due) {
+	if !s.now.Before(s.due()) {
 		if err := s.publish(ctx); err != nil {
 			return next, err
 		}
 	}
 	for range 20 {
-		result, err := s.step()
-		if err != nil {
-			return next, err
-		}
+		result := s.step()
 		again, err := s.carryOut(ctx, result.Actions)
 		if err != nil {
 			return next, err
@@ -155,23 +163,19 @@ func (s *simulation) settle(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-func (s *simulation) step() (rollover.Result, error) {
-	keys, err := s.store.Keys(s.origin)
-	if err != nil {
-		return rollover.Result{}, err
-	}
+func (s *simulation) step() rollover.Result {
 	observed := rollover.Observations{
 		Served: s.generation, ServedSince: s.since, ZoneTTL: time.Hour, DS: s.parent.answers(s.origin),
 		Elapsed: max(s.now.Sub(s.state.Clock.Last), 1),
 	}
-	for _, key := range keys {
+	for _, key := range s.keys {
 		observed.Keys = append(observed.Keys, rollover.AvailableKey{Public: key.PublicKey, Role: roleOf(key.PublicKey), Private: key.Signer != nil})
 	}
 	result := rollover.Step(s.state, s.policy, observed, s.now)
 	s.state = result.State
 	s.timeline.Record(result, s.now)
 	s.figures.Steps++
-	return result, nil
+	return result
 }
 
 func roleOf(key dnssec.PublicKey) rollover.Role {
@@ -187,10 +191,17 @@ func (s *simulation) carryOut(ctx context.Context, actions []rollover.Action) (a
 		switch action.Kind {
 		case rollover.Generate:
 			use := map[rollover.Role]dnssec.Use{rollover.KSK: dnssec.KSK, rollover.ZSK: dnssec.ZSK}[action.Role]
-			if _, err := s.store.Generate(keystore.Spec{Origin: s.origin, Algorithm: action.Algorithm, Use: use}, s.now); err != nil {
+			key, err := s.store.Generate(keystore.Spec{Origin: s.origin, Algorithm: action.Algorithm, Use: use}, s.now)
+			if err != nil {
 				return false, err
 			}
+			s.keys = append(s.keys, key)
 			s.figures.KeysMade++
+			again = true
+		case rollover.Purge:
+			if err := s.putAway(action.Public); err != nil {
+				return false, err
+			}
 			again = true
 		case rollover.Publish:
 			if err := s.publish(ctx); err != nil {
@@ -205,10 +216,10 @@ func (s *simulation) carryOut(ctx context.Context, actions []rollover.Action) (a
 // publish signs the zone, has it verified, and serves it.
 func (s *simulation) publish(ctx context.Context) error {
 	s.generation, s.since = s.state.Generation, s.now
-	keys, err := s.signers()
-	if err != nil || len(keys) == 0 {
+	keys := s.signers()
+	if len(keys) == 0 {
 		s.resolver.sawZone(s.source, s.now)
-		return err
+		return nil
 	}
 	var previous *zone.Zone
 	if s.signed != nil {
@@ -234,21 +245,31 @@ func (s *simulation) publish(ctx context.Context) error {
 	return nil
 }
 
-// signers joins the keys that are to be used with their private halves.
-func (s *simulation) signers() ([]dnssec.Key, error) {
-	stored, err := s.store.Keys(s.origin)
-	if err != nil {
-		return nil, err
+// putAway removes the files of a key.
+func (s *simulation) putAway(public dnssec.PublicKey) error {
+	at := slices.IndexFunc(s.keys, func(k keystore.Key) bool { return k.PublicKey.Equal(public) })
+	if at < 0 {
+		return nil
 	}
+	var errs []error
+	for _, ending := range []string{".key", ".private"} {
+		errs = append(errs, os.Remove(filepath.Join(s.store.Path, s.keys[at].Name()+ending)))
+	}
+	s.keys = slices.Delete(s.keys, at, at+1)
+	return errors.Join(errs...)
+}
+
+// signers joins the keys that are to be used with their private halves.
+func (s *simulation) signers() []dnssec.Key {
 	keys := s.state.Uses()
 	for i := range keys {
-		for _, key := range stored {
+		for _, key := range s.keys {
 			if key.PublicKey.Equal(keys[i].PublicKey) {
 				keys[i].Signer = key.Signer
 			}
 		}
 	}
-	return keys, nil
+	return keys
 }
 
 func (s *simulation) draw(svg string) error {

@@ -44,7 +44,7 @@ func (s *step) adopt(id KeyID, available *AvailableKey) *Key {
 	if !available.Since.IsZero() && available.Since.Before(s.now) {
 		created = available.Since
 	}
-	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created}
+	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created, Activated: created}
 	for record := range Records {
 		// What is not seen may have been there a moment ago.
 		if key.Role.Has(record) && available.Served != 0 {
@@ -68,9 +68,6 @@ func (s *step) correct(key *Key, available *AvailableKey, thought RecordState) {
 			continue
 		}
 		*status = RecordStatus{State: Rumoured, Since: s.now, Seen: s.now}
-		if key.Activated.IsZero() && Record(record) == ZRRSIG {
-			key.Activated = key.Created
-		}
 		s.explain(s.moved(key, Record(record), thought, Rumoured))
 	}
 }

@@ -225,7 +225,7 @@ func (r *Result) toLodge() *Key {
 	for i := range r.State.Keys {
 		key := &r.State.Keys[i]
 		status := key.Records[DS]
-		if key.Role.Has(DS) && !key.Retiring && r.State.Signed && (status.State == Hidden || status.State == Rumoured && status.Seen.IsZero()) {
+		if key.Role.Has(DS) && !key.Retiring && r.State.Signed && (status.State == Hidden || status.State == Rumoured && status.Seen.IsZero() && key.ready()) {
 			return key
 		}
 	}

@@ -106,7 +106,11 @@ type State struct {
 
 // TTLs is the TTLs that decide for how long resolvers keep a set: DNSKEY, the
 // highest of the zone's other sets, and DS.
-type TTLs struct{ Key, Zone, DS TTL }
+type TTLs struct {
+	Key, Zone, DS TTL
+	// DSSeen is that DS is the parent's, and not the policy's.
+	DSSeen bool `json:",omitempty"`
+}
 
 // TTL is a TTL, and a higher one that it took the place of, which copies in
 // resolvers may still have.

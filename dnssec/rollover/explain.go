@@ -31,7 +31,7 @@ func (s *step) moved(key *Key, record Record, from, to RecordState) Reason {
 		reason.Rule, reason.Section = wait.name, wait.section
 	case record == DS && from == Omnipresent && to == Rumoured:
 		reason.Person = true
-		reason.Rule, reason.Section = "DS", "RFC 7344 section 4.1"
+		reason.Rule, reason.Section = "DS", "RFC 4035 section 5.2"
 		reason.Text = fmt.Sprintf("%s: the parent has not got its DS record any more, at all servers at least: lodge it again, or disable the zone; until then resolvers take the zone as unsigned", key)
 	case record == DS && from == Hidden && !key.ready():
 		reason.Person = true

@@ -59,7 +59,7 @@ func (s *step) chooseKey(role Role) bool {
 	}
 	key = s.Key(old) // introduce may have moved it
 	key.Retiring = true
-	s.explain(Reason{Key: old, Done: true, Rule: "lifetime", Section: "RFC 6781 section 4.1",
+	s.explain(Reason{Key: old, Done: true, Rule: "lifetime", Section: "RFC 6781 section 3.3",
 		Text: fmt.Sprintf("%s is replaced by %s", key, successor)})
 	return true
 }
@@ -127,11 +127,11 @@ func (s *step) due(key *Key) bool {
 	}
 	if s.now.Before(begin) {
 		s.lookAt(begin)
-		s.explain(Reason{Key: key.ID, Rule: "lifetime", Section: "RFC 6781 section 4.1", Earliest: begin, Text: text})
+		s.explain(Reason{Key: key.ID, Rule: "lifetime", Section: "RFC 6781 section 3.3", Earliest: begin, Text: text})
 		return false
 	}
 	if person {
-		s.explain(Reason{Key: key.ID, Person: true, Rule: "lifetime", Section: "RFC 6781 section 4.1", Text: text})
+		s.explain(Reason{Key: key.ID, Person: true, Rule: "lifetime", Section: "RFC 6781 section 3.3", Text: text})
 		return false
 	}
 	return !s.rolling(key)

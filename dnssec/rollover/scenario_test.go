@@ -445,3 +445,36 @@ func TestReasons(t *testing.T) {
 	}
 	require.Greater(t, waiting, 3)
 }
+
+// TestOnTheOperatorsWord: where the parent cannot be asked, a person says what is
+// there, and the waits are the same.
+func TestOnTheOperatorsWord(t *testing.T) {
+	f := settled(t, Policy{})
+	old := f.active(KSK).ID
+	state, now := f.State, f.Now
+	var last Result
+	step := func(events ...Event) {
+		observed := Observations{Keys: f.Keys, Served: state.Generation, Elapsed: max(now.Sub(state.Clock.Last), 1), Events: events}
+		last = Step(state, f.Policy, observed, now)
+		state = last.State
+		for _, action := range last.Actions {
+			if action.Kind == Generate {
+				f.Keys = append(f.Keys, f.generate(action))
+			}
+		}
+	}
+	step(Event{Kind: Roll, Role: KSK})
+	for range 5 {
+		step()
+		now = last.Next
+	}
+	says(t, last.Reasons, true, "it has to be seen at all servers of the parent first")
+	successor := *state.Key(old).Successor
+	step(Event{Kind: DSPublished, Key: successor}, Event{Kind: DSWithdrawn, Key: old})
+	began := now
+	for state.Key(old).Use() != 0 {
+		now = last.Next
+		step()
+	}
+	require.Equal(t, 26*time.Hour, now.Sub(began)) // DprpP 1:00, TTLds 24:00, 1:00
+}

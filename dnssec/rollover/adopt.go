@@ -44,10 +44,10 @@ func (s *step) adopt(id KeyID, available *AvailableKey) *Key {
 	if !available.Since.IsZero() && available.Since.Before(s.now) {
 		created = available.Since
 	}
-	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created}
-	for record := range records {
+	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created, Activated: created}
+	for record := range Records {
 		// What is not seen may have been there a moment ago.
-		if key.Role.has(record) && available.Served != 0 {
+		if key.Role.Has(record) && available.Served != 0 {
 			key.Records[record] = RecordStatus{State: Unretentive, Since: s.now, Entered: s.now.Add(-time.Second), Seen: s.now}
 		}
 	}
@@ -64,13 +64,10 @@ func (s *step) adopt(id KeyID, available *AvailableKey) *Key {
 func (s *step) correct(key *Key, available *AvailableKey, thought RecordState) {
 	for record, use := range uses {
 		status := &key.Records[record]
-		if available.Served&use == 0 || !key.Role.has(Record(record)) || status.State != thought {
+		if available.Served&use == 0 || !key.Role.Has(Record(record)) || status.State != thought {
 			continue
 		}
 		*status = RecordStatus{State: Rumoured, Since: s.now, Seen: s.now}
-		if key.Activated.IsZero() && Record(record) == ZRRSIG {
-			key.Activated = key.Created
-		}
 		s.explain(s.moved(key, Record(record), thought, Rumoured))
 	}
 }

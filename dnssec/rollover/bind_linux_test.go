@@ -59,7 +59,7 @@ func TestBIND(t *testing.T) {
 	theirs := rollNamed(t)
 	ours := rollOurs(t)
 	for _, key := range []string{"KSK 1", "KSK 2", "ZSK 1", "ZSK 2"} {
-		for record := range records {
+		for record := range Records {
 			require.Equal(t, statesOf(ours, key, record), statesOf(theirs, key, record), "%s %s", key, record)
 		}
 	}
@@ -94,37 +94,37 @@ func statesOf(changes map[change]time.Time, key string, record Record) (states [
 
 // rollOurs does on a virtual clock what rollNamed does.
 func rollOurs(t *testing.T) map[change]time.Time {
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, fast, Observations{}, ParentModel{Delay: time.Second}, time.Now())
-	f.policy.ZSKLifetime = Unlimited // the rollovers are ordered
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, fast, Observations{}, ParentModel{Delay: time.Second}, time.Now())
+	f.Policy.ZSKLifetime = Unlimited // the rollovers are ordered
 	seen := newWatch()
 	until := func(done func() bool) {
 		for range 500 {
-			result, again := f.next(nil)
+			result, again := f.Next()
 			for i := range result.State.Keys {
-				for record := range records {
-					seen.saw(&result.State.Keys[i], record, f.now)
+				for record := range Records {
+					seen.saw(&result.State.Keys[i], record, f.Now)
 				}
 			}
 			if !again && done() {
 				return
 			}
 			if !again {
-				f.forward(result.Next)
+				f.Forward(result.Next)
 			}
 		}
 		t.Fatal("it does not come to that")
 	}
 	established := func() bool {
-		for i := range f.state.Keys {
-			if key := &f.state.Keys[i]; !key.Retiring && !key.established() || key.Retiring && !key.hidden() {
+		for i := range f.State.Keys {
+			if key := &f.State.Keys[i]; !key.Retiring && !key.established() || key.Retiring && !key.hidden() {
 				return false
 			}
 		}
 		return true
 	}
 	until(established)
-	f.next([]Event{{Kind: Roll, Role: KSK}, {Kind: Roll, Role: ZSK}})
-	until(func() bool { return len(f.state.Keys) == 4 && established() })
+	f.Next(Event{Kind: Roll, Role: KSK}, Event{Kind: Roll, Role: ZSK})
+	until(func() bool { return len(f.State.Keys) == 4 && established() })
 	return seen.changes
 }
 

@@ -31,9 +31,9 @@ func (s *step) moved(key *Key, record Record, from, to RecordState) Reason {
 		reason.Rule, reason.Section = wait.name, wait.section
 	case record == DS && from == Omnipresent && to == Rumoured:
 		reason.Person = true
-		reason.Rule, reason.Section = "DS", "RFC 7344 section 4.1"
+		reason.Rule, reason.Section = "DS", "RFC 4035 section 5.2"
 		reason.Text = fmt.Sprintf("%s: the parent has not got its DS record any more, at all servers at least: lodge it again, or disable the zone; until then resolvers take the zone as unsigned", key)
-	case record == DS && from == Hidden && !s.ready(key):
+	case record == DS && from == Hidden && !key.ready():
 		reason.Person = true
 		reason.Rule, reason.Section = "DS", "RFC 7583 section 3.3.1"
 		reason.Text = fmt.Sprintf("%s: its DS record is in the parent though nobody asked for it; resolvers that cannot know the key yet may find the zone bogus: have it withdrawn until it may be lodged", key)
@@ -46,8 +46,8 @@ func (s *step) moved(key *Key, record Record, from, to RecordState) Reason {
 }
 
 // ready reports whether a chain of trust may begin at the DS record of the key.
-func (s *step) ready(key *Key) bool {
-	return key.Records[DNSKEY].State == Omnipresent && key.Records[KRRSIG].State == Omnipresent
+func (k *Key) ready() bool {
+	return k.Records[DNSKEY].State == Omnipresent && k.Records[KRRSIG].State == Omnipresent
 }
 
 // refused is the reason for what is not done yet, and text why.

@@ -10,7 +10,7 @@ func (s *step) dueMissing(key *Key) bool {
 	if !signs && s.holdsWithout(key) {
 		return true
 	}
-	s.explain(Reason{Key: key.ID, Person: true, Rule: "private key", Section: "RFC 6781 section 4.1", Text: fmt.Sprintf(
+	s.explain(Reason{Key: key.ID, Person: true, Rule: "private key", Section: "RFC 4035 section 2.2", Text: fmt.Sprintf(
 		"the private half of %s is missing: its signatures stay as long as they last, and nothing else changes; "+
 			"put its file back, or, if it is lost, disable the zone before the signatures end, and enable it again", key)})
 	return false
@@ -36,7 +36,7 @@ func (s *step) missingHalf(key *Key, record Record, to RecordState) *Reason {
 }
 
 func (s *step) lacks(key *Key, record Record, to RecordState, missing *Key) *Reason {
-	return s.refused(key, record, to, "private key", "RFC 6781 section 4.1", "the private half of a key that signs, "+missing.Public.String()+", is missing")
+	return s.refused(key, record, to, "private key", "RFC 4035 section 2.2", "the private half of a key that signs, "+missing.Public.String()+", is missing")
 }
 
 // holdsWithout reports whether the rules would hold if the key stopped signing.

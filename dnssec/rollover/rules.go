@@ -12,7 +12,7 @@ import (
 type rule struct {
 	name, section string
 	text          string
-	// have is what the resolver has; records is that it comes from nothing.
+	// have is what the resolver has; Records is that it comes from nothing.
 	have Record
 	// need is what it has to find, all of the same key and in the same set.
 	need []Record
@@ -21,7 +21,7 @@ type rule struct {
 // rules is the validity rules of "Flexible and Robust Key Rollover" (SATIN 2012),
 // section 3.
 var rules = []rule{
-	{"rule 1", "RFC 6781 section 4.1.2", "there must be a DS record at all times", records, []Record{DS}},
+	{"rule 1", "RFC 6781 section 4.1.2", "there must be a DS record at all times", Records, []Record{DS}},
 	{"rule 2", "RFC 4035 section 5.2", "every DS set must lead to a key that every DNSKEY set has and is signed with", DS, []Record{DNSKEY, KRRSIG}},
 	{"rule 3", "RFC 4035 section 2.2", "every DNSKEY set must have a key that signed every set, for each of its algorithms", DNSKEY, []Record{ZRRSIG}},
 }
@@ -32,7 +32,7 @@ func (s *step) broken() bool {
 	for i := range s.rules {
 		rule := &s.rules[i]
 		for _, algorithm := range s.algorithms(rule) {
-			if rule.have != records && !s.holds(rule, algorithm) {
+			if rule.have != Records && !s.holds(rule, algorithm) {
 				return true
 			}
 		}
@@ -45,7 +45,7 @@ func (s *step) broken() bool {
 func (s *step) holds(r *rule, algorithm int) bool {
 	var have []keySet
 	switch {
-	case r.have == records:
+	case r.have == Records:
 		return !s.Signed || !slices.Contains(s.versions(r.need, algorithm), 0)
 	case r.have == DS:
 		have = s.leastDS(algorithm)
@@ -170,13 +170,13 @@ func (s *step) leastDS(algorithm int) []keySet {
 // matches reports whether a key has such a record, and is of the algorithm.
 func (s *step) matches(i int, record Record, algorithm int) bool {
 	key := &s.Keys[i]
-	return i < maxKeys && key.Role.has(record) && (algorithm == anyAlgorithm || int(key.Public.Algorithm) == algorithm)
+	return i < maxKeys && key.Role.Has(record) && (algorithm == anyAlgorithm || int(key.Public.Algorithm) == algorithm)
 }
 
 // algorithms returns those for which a rule is to hold: of all keys, one after the
 // other, but for the first rule.
 func (s *step) algorithms(r *rule) []int {
-	if r.have == records {
+	if r.have == Records {
 		return []int{anyAlgorithm}
 	}
 	var found []int

@@ -44,8 +44,7 @@ type world struct {
 	ds               []version // what servers of the parent served
 	strays           [][]byte
 	scanned          int // the version of the zone that the parent followed last
-	crashes, steps   int
-	reasons          int
+	writes, crashAt  int
 	calm             bool
 	believesItsClock bool // the mutant that takes all time for passed
 	log              []func() string
@@ -142,10 +141,10 @@ func (w *world) wake() error {
 
 // crash reports whether the manager crashes now, at one of its writes.
 func (w *world) crash() bool {
-	if w.calm || w.rng.IntN(12) != 0 {
+	w.writes++
+	if w.writes != w.crashAt && (w.calm || w.rng.IntN(12) != 0) {
 		return false
 	}
-	w.crashes++
 	w.note("CRASH")
 	w.lastStep, w.servedSince = time.Time{}, time.Time{}
 	w.next = w.now.Add(w.pick(0, time.Second, time.Hour, day))
@@ -161,8 +160,6 @@ func (w *world) manage() bool {
 	clock := w.now.Add(w.offset)
 	observed := w.look(clock)
 	result := w.engine.step(w.stored, w.policy, observed, clock)
-	w.steps++
-	w.reasons += len(result.Reasons)
 	if w.crash() {
 		return false
 	}

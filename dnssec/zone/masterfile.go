@@ -314,6 +314,9 @@ func (p *parser) include(arguments []wire.Word) error {
 		return fmt.Errorf("$INCLUDE goes deeper than %d files", maxInclude)
 	}
 	name := filepath.ToSlash(filepath.Clean(string(arguments[0].Text)))
+	if !fs.ValidPath(name) {
+		return fmt.Errorf("$INCLUDE %q leads out of the directory of the zone file: name a file in it", arguments[0].Text)
+	}
 	text, err := fs.ReadFile(p.files, name)
 	if err != nil {
 		return fmt.Errorf("$INCLUDE: %w", err)

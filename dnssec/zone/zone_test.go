@@ -194,7 +194,7 @@ func TestInclude(t *testing.T) {
 	require.ErrorContains(t, err, filepath.Join(dir, "sub")+":1:")
 	write("main", "$INCLUDE ../../etc/passwd\n")
 	_, _, err = ReadFile(main, parseName(t, "example."))
-	require.ErrorContains(t, err, "$INCLUDE: readfile ../../etc/passwd: invalid argument")
+	require.ErrorContains(t, err, `$INCLUDE "../../etc/passwd" leads out of the directory of the zone file`)
 }
 
 // A $TTL of an included file holds for what follows, on however many cores that

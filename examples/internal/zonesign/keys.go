@@ -14,17 +14,15 @@ import (
 	"github.com/miekg/dns"
 )
 
-// keys reads the keys, has those made that are missing, and gives the signer those
-// that there is something to do for. live is the zone as it was signed last.
-func (j *Job) keys(outcome *Outcome, live *zone.Zone, generate func(keystore.Spec, time.Time) (keystore.Key, error)) error {
-	present, err := j.Keys.Keys(j.Origin)
-	if err != nil {
-		return err
-	}
+// keys has the keys made that are missing, and gives the signer those that there
+// is something to do for.
+func (j *Job) keys(outcome *Outcome, in input, generate func(keystore.Spec, time.Time) (keystore.Key, error)) error {
+	present, live := in.keys, in.previous
 	own := slices.DeleteFunc(slices.Clone(present), func(k keystore.Key) bool { return k.Algorithm != j.Algorithm })
 	if err := j.checkLive(live, own, present); err != nil {
 		return err
 	}
+	keepUses(live, own)
 	if len(own) == 0 && len(present) > 0 {
 		j.Warn("%s holds keys of %s for algorithm %s: those for %s are others, and so is their DS set", j.Keys.Path, j.Origin, present[0].Algorithm, j.Algorithm)
 	}
@@ -37,6 +35,27 @@ func (j *Job) keys(outcome *Outcome, live *zone.Zone, generate func(keystore.Spe
 		outcome.Made++
 	}
 	return j.useKeys(outcome, own)
+}
+
+// keepUses has keys go on with what they did in the live zone, when their files say
+// that no key does that: a key that is new to the zone cannot take it over at once
+// (RFC 6781 section 4.1.1).
+func keepUses(live *zone.Zone, keys []keystore.Key) {
+	if live == nil {
+		return
+	}
+	for use, t := range map[dnssec.Use]wire.Type{dnssec.SignKeys: wire.Type(dns.TypeDNSKEY), dnssec.SignZone: wire.Type(dns.TypeSOA)} {
+		if slices.ContainsFunc(keys, func(k keystore.Key) bool { return k.Use&use != 0 }) {
+			continue
+		}
+		for _, key := range signedBy(live, t) {
+			for i := range keys {
+				if sameKey(keys[i].PublicKey, key) {
+					keys[i].Use |= use
+				}
+			}
+		}
+	}
 }
 
 // missing returns the uses for which there are no keys, as when a run was cut off
@@ -130,7 +149,7 @@ func (j *Job) checkLive(live *zone.Zone, own, present []keystore.Key) error {
 	}
 	var lost, other []string
 	var algorithm dnssec.Algorithm // of the last one of other
-	for _, key := range signedBy(live) {
+	for _, key := range signedBy(live, wire.Type(dns.TypeDNSKEY), wire.Type(dns.TypeSOA)) {
 		is := func(k keystore.Key) bool { return sameKey(k.PublicKey, key) }
 		switch {
 		case slices.ContainsFunc(own, is):
@@ -165,16 +184,20 @@ func sameKey(a, b dnssec.PublicKey) bool {
 	return a.Equal(b)
 }
 
-// signedBy returns the keys, but for revoked ones, with signatures at the zone's
-// apex.
-func signedBy(z *zone.Zone) []dnssec.PublicKey {
+// signedBy returns the keys, but for revoked ones, with signatures of sets of the
+// zone's apex.
+func signedBy(z *zone.Zone, types ...wire.Type) []dnssec.PublicKey {
 	type tagged struct {
 		algorithm dnssec.Algorithm
 		tag       uint16
 	}
 	seen := map[tagged]bool{}
-	for i := range z.Apex().Sets {
-		for _, rr := range z.Apex().Sets[i].RRSIGs(z.Origin) {
+	for _, t := range types {
+		set := z.Apex().Set(t)
+		if set == nil {
+			continue
+		}
+		for _, rr := range set.RRSIGs(z.Origin) {
 			if signature, ok := rr.(*dns.RRSIG); ok {
 				seen[tagged{dnssec.Algorithm(signature.Algorithm), signature.KeyTag}] = true
 			}

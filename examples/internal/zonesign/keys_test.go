@@ -84,6 +84,34 @@ func TestHalfMadeKeys(t *testing.T) {
 	}
 }
 
+// A key that signed the live zone goes on doing so, though the file that says so is
+// lost: a new key could not take over at once.
+func TestKeysGoOn(t *testing.T) {
+	j := job(t, t.TempDir(), apex)
+	j.CSK = true
+	first, err := j.Run(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(j.Keys.Path, first.Keys[0].Name()+".state")))
+	j.CSK = false
+	outcome, err := again(t, j, apex)
+	require.NoError(t, err)
+	require.Zero(t, outcome.Made)
+	require.True(t, outcome.Unchanged)
+}
+
+// What is wrong with the zone, with keys and with times comes at once.
+func TestErrorsComeAtOnce(t *testing.T) {
+	j := job(t, t.TempDir(), apex)
+	first, err := j.Run(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(filepath.Join(j.Keys.Path, first.Keys[0].Name()+".private"), 0o640))
+	j.Signer.Expiry = j.Now.Add(-time.Hour)
+	_, err = again(t, j, apex+"a A 192.0.2.300\n")
+	for _, want := range []string{"mode is 0640", "has passed", "192.0.2.300"} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
 // The times of keys are obeyed, as dnssec-signzone -S does.
 func TestTimingIsObeyed(t *testing.T) {
 	j := job(t, t.TempDir(), apex)

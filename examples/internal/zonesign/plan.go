@@ -18,15 +18,15 @@ import (
 // is as it would be. It reads what Run reads.
 func (j *Job) Plan(ctx context.Context) ([]string, error) {
 	in, err := j.read()
-	if err := errors.Join(err, j.checkTimes(), j.checkOut()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	var steps []string
-	if steps, err = j.sealSteps(); err != nil {
-		return nil, err
+	for _, name := range in.unsealed {
+		steps = append(steps, "# seal "+quote(filepath.Join(j.Keys.Path, name+".private"))) // for which there is no other command
 	}
 	if len(steps) == 0 {
-		if err := j.keys(&Outcome{}, in.previous, func(spec keystore.Spec, now time.Time) (keystore.Key, error) {
+		if err := j.keys(&Outcome{}, in, func(spec keystore.Spec, now time.Time) (keystore.Key, error) {
 			steps = append(steps, j.generateSteps(spec)...)
 			return keystore.Key{Origin: spec.Origin, Key: dnssec.Key{Use: spec.Use}}, nil
 		}); err != nil {
@@ -45,19 +45,6 @@ func (j *Job) Plan(ctx context.Context) ([]string, error) {
 		}
 	}
 	return append(steps, j.signStep()), nil
-}
-
-// sealSteps lists the keys that Run would seal, which it has no other command for.
-func (j *Job) sealSteps() ([]string, error) {
-	if j.Keys.Secret == nil {
-		return nil, nil
-	}
-	names, err := j.Keys.Unsealed(j.Origin)
-	var steps []string
-	for _, name := range names {
-		steps = append(steps, "# seal "+quote(filepath.Join(j.Keys.Path, name+".private")))
-	}
-	return steps, err
 }
 
 // generateSteps is how to make a key.

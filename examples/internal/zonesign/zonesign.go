@@ -52,14 +52,14 @@ type Outcome struct {
 func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	begin := time.Now()
 	in, err := j.read()
-	if err := errors.Join(err, j.checkTimes(), j.checkOut()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	outcome := &Outcome{Read: time.Since(begin)}
-	if err := j.seal(); err != nil {
+	if err := j.seal(&in); err != nil {
 		return nil, err
 	}
-	if err := j.keys(outcome, in.previous, j.Keys.Generate); err != nil {
+	if err := j.keys(outcome, in, j.Keys.Generate); err != nil {
 		return nil, err
 	}
 	begin = time.Now()
@@ -91,18 +91,18 @@ func (j *Job) isWritten(in input, result *dnssec.Result) bool {
 }
 
 // seal seals the keys that are in the clear, when there is a secret to do so.
-func (j *Job) seal() error {
-	if j.Keys.Secret == nil {
+func (j *Job) seal(in *input) error {
+	if len(in.unsealed) == 0 {
 		return nil
 	}
-	names, err := j.Keys.Unsealed(j.Origin)
-	if err == nil && len(names) > 0 {
-		err = j.Keys.Seal(j.Origin)
-	}
-	if err != nil {
+	if err := j.Keys.Seal(j.Origin); err != nil {
 		return err
 	}
-	for _, name := range names {
+	var err error
+	if in.keys, err = j.Keys.Keys(j.Origin); err != nil {
+		return err
+	}
+	for _, name := range in.unsealed {
 		j.Warn("%s was in the clear, and is sealed now: copies of it that a disk or a backup has are not", filepath.Join(j.Keys.Path, name+".private"))
 	}
 	return nil
@@ -128,10 +128,26 @@ type input struct {
 	source   *zone.Zone
 	previous *zone.Zone // the signed one whose signatures are used again; nil when there is none
 	intact   bool       // previous is as it was written
+	keys     []keystore.Key
+	unsealed []string // keys that are in the clear but should not be
 }
 
-// read reads the zones.
+// read reads zones and keys, and finds all that is wrong with them, and with what
+// is asked for, at once.
 func (j *Job) read() (input, error) {
+	in, err := j.readZones()
+	err = errors.Join(err, j.checkTimes(), j.checkOut())
+	var keyErr error
+	if j.Keys.Secret != nil {
+		in.unsealed, keyErr = j.Keys.Unsealed(j.Origin)
+	}
+	if keyErr == nil && len(in.unsealed) == 0 {
+		in.keys, keyErr = j.Keys.Keys(j.Origin)
+	}
+	return in, errors.Join(err, keyErr)
+}
+
+func (j *Job) readZones() (input, error) {
 	source, err := j.readZone(j.File)
 	in := input{source: source}
 	name := j.previousName()

@@ -89,7 +89,7 @@ func (u *unit) turn(ctx context.Context) time.Time {
 	u.mutex.Lock()
 	u.take(news)
 	u.refresh()
-	lodge := u.advance(ctx)
+	lodge, obeyed := u.advance(ctx)
 	u.mutex.Unlock()
 	if lodge && ctx.Err() == nil {
 		u.lodge(ctx)
@@ -98,6 +98,7 @@ func (u *unit) turn(ctx context.Context) time.Time {
 	defer u.mutex.Unlock()
 	next := u.schedule()
 	u.report(next)
+	u.forget(obeyed) // who gave them reads the report
 	return next
 }
 
@@ -246,10 +247,10 @@ func adopt(list, found []rollover.AvailableKey) []rollover.AvailableKey {
 }
 
 // advance steps until there is nothing to do at once. It reports whether DS records
-// are to be lodged.
-func (u *unit) advance(ctx context.Context) (lodge bool) {
+// are to be lodged, and which orders are in the state.
+func (u *unit) advance(ctx context.Context) (lodge bool, obeyed []order) {
 	if !u.loaded {
-		return false
+		return false, nil
 	}
 	orders, err := u.manager.store().orders(u.origin)
 	u.problem(err)
@@ -261,9 +262,9 @@ func (u *unit) advance(ctx context.Context) (lodge bool) {
 		u.record.State = u.results.State
 		if err := u.save(len(orders) > 0); err != nil { // intent before effect
 			u.problem(err)
-			return false
+			return false, obeyed
 		}
-		u.forget(orders)
+		obeyed = append(obeyed, orders...)
 		orders = nil
 		made := u.carryOut()
 		published := u.publish(ctx)
@@ -274,7 +275,7 @@ func (u *unit) advance(ctx context.Context) (lodge bool) {
 	for _, a := range u.results.Actions {
 		lodge = lodge || a.Kind == rollover.SubmitDS || a.Kind == rollover.WithdrawDS || a.Kind == rollover.DeleteDS
 	}
-	return lodge
+	return lodge, obeyed
 }
 
 // obey takes orders into the state, and returns the events in them.

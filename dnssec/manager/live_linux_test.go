@@ -22,6 +22,7 @@ import (
 	"github.com/berryrack/berryrack/dnssec/rollover"
 	"github.com/berryrack/berryrack/dnssec/secondary"
 	"github.com/berryrack/berryrack/dnssec/server"
+	"github.com/berryrack/berryrack/dnssec/transfer"
 	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/berryrack/berryrack/internal/lab"
@@ -574,4 +575,81 @@ func sameAnswers(t *testing.T, z *zone.Zone, address string) bool {
 		}
 	}
 	return true
+}
+
+// TestHiddenPrimary has a zone come from Knot, whole and then by differences that
+// Knot tells of.
+func TestHiddenPrimary(t *testing.T) {
+	lab.Need(t, "knotd")
+	if !lab.Isolated(t) {
+		return
+	}
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "example.test.zone"), "$ORIGIN example.test.\n"+fmt.Sprintf(childText, "127.0.1.2"))
+	writeFile(t, filepath.Join(dir, "knot.conf"), fmt.Sprintf(`server:
+    rundir: %[1]s
+    listen: 127.0.1.1@53
+log:
+  - target: stderr
+    any: info
+database:
+    storage: %[1]s
+key:
+  - id: xfr.
+    algorithm: hmac-sha256
+    secret: %[2]s
+remote:
+  - id: signer
+    address: 127.0.1.2@53
+    via: 127.0.1.1
+acl:
+  - id: both
+    key: xfr.
+    action: [transfer, update]
+zone:
+  - domain: example.test.
+    file: %[1]s/example.test.zone
+    notify: signer
+    acl: both
+    zonefile-sync: -1
+    zonefile-load: difference
+    journal-content: all
+`, dir, secret))
+	start(t, "knotd", "-c", filepath.Join(dir, "knot.conf"))
+	awaitAnswer(t, "127.0.1.1", "example.test.", dns.TypeSOA)
+	origin := name("example.test.")
+	m := &Manager{
+		Dir: filepath.Join(dir, "state"), Server: &server.Server{TSIG: map[string]string{"xfr.": secret}}, Logger: logTo(t),
+		Poll: 200 * time.Millisecond,
+	}
+	primary := &transfer.Client{Server: "127.0.1.1:53", Key: transfer.Key{Name: "xfr.", Secret: secret}}
+	runManager(t, m, Zone{Origin: origin, Primary: primary, Policy: Policy{Policy: rollover.Policy{CSK: true}}})
+	serveOn(t, m.Server, "127.0.1.2")
+	require.NoError(t, m.Do(t.Context(), origin, Order{Signed: true}))
+	for i := range 3 {
+		update := new(dns.Msg).SetUpdate("example.test.")
+		rr, err := dns.NewRR(fmt.Sprintf("new%d.example.test. 2 IN A 192.0.2.7", i))
+		require.NoError(t, err)
+		update.Insert([]dns.RR{rr})
+		update.SetTsig("xfr.", dns.HmacSHA256, 300, time.Now().Unix())
+		client := dns.Client{Net: "tcp", TsigSecret: map[string]string{"xfr.": secret}}
+		reply, _, err := client.Exchange(update, "127.0.1.1:53")
+		require.NoError(t, err)
+		require.Equal(t, dns.RcodeSuccess, reply.Rcode)
+		require.Eventually(t, func() bool {
+			m := new(dns.Msg)
+			m.SetQuestion(rr.Header().Name, dns.TypeA)
+			m.SetEdns0(1232, true)
+			reply, err := dns.Exchange(m, "127.0.1.2:53")
+			return err == nil && len(reply.Answer) == 2 // with its signature
+		}, 30*time.Second, 20*time.Millisecond)
+	}
+	u := m.unit(origin)
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	findings, err := dnssec.Verify(t.Context(), u.signed.zone, time.Now())
+	require.NoError(t, err)
+	require.Empty(t, findings)
+	require.Positive(t, m.counters.Notified.Load())
+	require.GreaterOrEqual(t, m.counters.Fetched.Load(), uint64(4))
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/parent"
 	"github.com/berryrack/berryrack/dnssec/rollover"
 	"github.com/berryrack/berryrack/dnssec/secondary"
 	"github.com/berryrack/berryrack/dnssec/server"
@@ -351,24 +352,9 @@ func TestLive(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			address := func(n int) string { return fmt.Sprintf("127.0.%d.%d", i+1, n) }
-			parent := tt.start(t, address(1), address(2))
-			live(t, parent, address)
+			live(t, tt.start(t, address(1), address(2)), address)
 		})
 	}
-}
-
-// runManager runs a manager until the test ends.
-func runManager(t testing.TB, m *Manager, zones ...Zone) {
-	t.Helper()
-	require.NoError(t, m.Configure(zones))
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- m.Run(ctx, func() { close(ready) }) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
-	<-ready
 }
 
 // logTo logs to the test.
@@ -376,19 +362,19 @@ func logTo(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
-func live(t *testing.T, parent parentServer, address func(int) string) {
+func live(t *testing.T, above parentServer, address func(int) string) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "zone")
 	writeFile(t, file, fmt.Sprintf(childText, address(2)))
 	origin := name("example.test.")
 	m := &Manager{
 		Dir: filepath.Join(dir, "state"), Server: &server.Server{}, Logger: logTo(t),
-		Parent: &DNSParent{Servers: []string{net.JoinHostPort(address(1), "53")}},
+		Parent: &parent.Servers{Addresses: []string{net.JoinHostPort(address(1), "53")}},
 		Poll:   200 * time.Millisecond, Watch: time.Second,
 	}
-	runManager(t, m, Zone{Origin: origin, File: file, Policy: inSeconds, Registrar: parent})
+	runManager(t, m, Zone{Origin: origin, File: file, Policy: inSeconds, Registrar: above})
 	serveOn(t, m.Server, address(2))
-	startUnbound(t, address(3), address(1), parent.anchor(t))
+	startUnbound(t, address(3), address(1), above.anchor(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	w := watch(ctx, address(3))
 	until := func(what string, is func(*Status) bool) *Status {

@@ -318,3 +318,17 @@ func grants(t *testing.T, text string) []update.Grant {
 	require.NoError(t, err)
 	return []update.Grant{g}
 }
+
+// runManager runs a manager until the test ends.
+func runManager(t testing.TB, m *Manager, zones ...Zone) {
+	t.Helper()
+	require.NoError(t, m.Configure(zones))
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- m.Run(ctx, func() { close(ready) }) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	<-ready
+}

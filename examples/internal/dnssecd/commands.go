@@ -18,6 +18,7 @@ import (
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
 	"github.com/berryrack/berryrack/dnssec/manager"
+	"github.com/berryrack/berryrack/dnssec/parent"
 	"github.com/berryrack/berryrack/dnssec/rollover"
 	"github.com/berryrack/berryrack/dnssec/rollover/plan"
 	"github.com/berryrack/berryrack/dnssec/secondary"
@@ -43,7 +44,7 @@ type Options struct {
 func (s *site) manager(o Options) (*manager.Manager, error) {
 	m := &manager.Manager{
 		Dir: cmp.Or(o.State, defaultState), Secret: s.secret, Poll: time.Duration(s.Poll), Logger: o.Log,
-		Parent: &manager.DNSParent{Servers: withPorts(s.Parent.Servers), Resolvers: withPorts(s.Parent.Resolvers)},
+		Parent: &parent.Servers{Addresses: withPorts(s.Parent.Servers), Resolvers: withPorts(s.Parent.Resolvers)},
 	}
 	return m, m.Configure(s.zones)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
 	"github.com/berryrack/berryrack/dnssec/manager"
+	"github.com/berryrack/berryrack/dnssec/parent"
 	"github.com/berryrack/berryrack/dnssec/rollover"
 	"github.com/berryrack/berryrack/dnssec/secondary"
 	"github.com/berryrack/berryrack/dnssec/transfer"
@@ -296,7 +297,7 @@ func (s *site) zone(d *strictyaml.Document, at string, c *Zone, policies map[str
 		z.Primary = s.primary(d, at+".primary", c.Primary)
 	}
 	if c.Registrar != nil {
-		z.Registrar = &manager.Hook{Command: c.Registrar.Command, Timeout: time.Duration(c.Registrar.Timeout)}
+		z.Registrar = &parent.Hook{Command: c.Registrar.Command, Timeout: time.Duration(c.Registrar.Timeout)}
 		z.Policy.Parent = rollover.ByRegistrar
 		if len(c.Registrar.Command) == 0 {
 			d.Problem(at+".registrar.command", "no program: name it and its arguments, as in [/usr/local/bin/lodge-ds]")

@@ -266,9 +266,10 @@ func (u *unit) advance(ctx context.Context) (lodge bool, obeyed []order) {
 		}
 		obeyed = append(obeyed, orders...)
 		orders = nil
-		made := u.carryOut()
-		published := u.publish(ctx)
-		if !made && !published || ctx.Err() != nil {
+		if u.carryOut() && ctx.Err() == nil {
+			continue // with other keys
+		}
+		if !u.publish(ctx) || ctx.Err() != nil {
 			break
 		}
 	}

@@ -132,8 +132,11 @@ func flagOf(name, value string) string {
 
 // adopt copies keys from a directory.
 func adopt(m *manager.Manager, origin wire.Name, dir string) error {
-	from, to := keystore.Dir{Path: dir, Secret: m.Secret}, m.Keys(origin)
-	keys, err := from.Keys(origin)
+	to := m.Keys(origin)
+	keys, err := keystore.Dir{Path: dir}.Keys(origin)
+	if err != nil && m.Secret != nil { // they may be sealed already
+		keys, err = keystore.Dir{Path: dir, Secret: m.Secret}.Keys(origin)
+	}
 	if err != nil {
 		return err
 	}

@@ -361,8 +361,8 @@ func TestAdoption(t *testing.T) {
 	for i := range f.Keys {
 		f.Keys[i].Served = f.State.Key(IDOf(f.Keys[i].Public)).Use() &^ dnssec.InParent
 	}
-	f.Keys = append(f.Keys, f.generate(Action{Role: ZSK, Algorithm: dnssec.RSASHA256})) // one that was used before
-	f.Keys[len(f.Keys)-1].Retired = true
+	used := f.generate(Action{Role: ZSK, Algorithm: dnssec.RSASHA256}) // by others, some time ago
+	f.Keys = append(f.Keys, used)
 	before := f.uses()
 	f.State = State{Zone: "example.org.", Signed: true} // the state is lost, or never was
 	f.Policy = Policy{Algorithm: dnssec.RSASHA256}
@@ -371,6 +371,9 @@ func TestAdoption(t *testing.T) {
 	f.untilQuiet(t)
 	require.Equal(t, before, f.uses())
 	require.Len(t, f.State.Keys, 2, "the same keys, no others")
+	f.Next(Event{Kind: Roll, Role: ZSK})
+	f.untilQuiet(t)
+	require.NotEqual(t, IDOf(used.Public), f.active(ZSK).ID)
 }
 
 func TestClock(t *testing.T) {

@@ -39,16 +39,6 @@ var fast = Policy{
 	SignDelay: time.Minute,
 }
 
-// change is a record of a key that got to a state. Keys are named by their role
-// and by how many of it came before.
-type change struct {
-	key    string
-	record Record
-	state  RecordState
-}
-
-func (c change) String() string { return fmt.Sprintf("%s %s %s", c.key, c.record, c.state) }
-
 // TestBIND has named go through a rollover of a KSK and of a ZSK, with the same
 // policy, and compares the order of the states of the keys with ours.
 func TestBIND(t *testing.T) {
@@ -126,38 +116,6 @@ func rollOurs(t *testing.T) map[change]time.Time {
 	f.Next(Event{Kind: Roll, Role: KSK}, Event{Kind: Roll, Role: ZSK})
 	until(func() bool { return len(f.State.Keys) == 4 && established() })
 	return seen.changes
-}
-
-// watch notes when records get to states.
-type watch struct {
-	changes map[change]time.Time
-	names   map[string]string
-	counts  map[Role]int
-}
-
-func newWatch() *watch {
-	return &watch{map[change]time.Time{}, map[string]string{}, map[Role]int{}}
-}
-
-func (w *watch) name(id string, role Role) string {
-	if w.names[id] == "" {
-		w.counts[role]++
-		w.names[id] = fmt.Sprintf("%s %d", role, w.counts[role])
-	}
-	return w.names[id]
-}
-
-func (w *watch) saw(key *Key, record Record, at time.Time) {
-	w.note(w.name(key.ID.String(), key.Role), record, key.Records[record].State, at)
-}
-
-func (w *watch) note(key string, record Record, state RecordState, at time.Time) {
-	if _, known := w.changes[change{key, record, Rumoured}]; state == Hidden && !known {
-		return // not there yet
-	}
-	if c := (change{key, record, state}); w.changes[c].IsZero() {
-		w.changes[c] = at
-	}
 }
 
 // rollNamed starts named, lodges what it wants lodged, and has it roll its keys.

@@ -49,8 +49,8 @@ func (s *step) holds(r *rule, algorithm int) bool {
 		return !s.Signed || !slices.Contains(s.versions(r.need, algorithm), 0)
 	case r.have == DS:
 		have = s.leastDS(algorithm)
-	case s.all(DS, Hidden):
-		return true // nobody validates
+	case s.insecure():
+		return true
 	default:
 		have = s.versions([]Record{r.have}, algorithm)
 	}
@@ -188,6 +188,10 @@ func (s *step) algorithms(r *rule) []int {
 	}
 	return found
 }
+
+// insecure reports whether no resolver has a DS record of the zone, so that nobody
+// validates.
+func (s *step) insecure() bool { return s.all(DS, Hidden) && !s.now.Before(s.StrayUntil) }
 
 // all reports whether a record is in the state with all keys.
 func (s *step) all(record Record, state RecordState) bool {

@@ -290,6 +290,15 @@ func TestMissingSuccessor(t *testing.T) {
 	require.NotEqual(t, id, f.active(ZSK).ID)
 }
 
+func TestMissingPrivateHalfInTime(t *testing.T) {
+	f := settled(t, Policy{})
+	observed := f.observed()
+	observed.Keys = nil
+	observed.Expiry = f.Now.Add(5 * day)
+	result := Step(f.State, f.Policy, observed, f.Now)
+	says(t, result.Reasons, true, "disable the zone before "+minute(f.Now.Add(5*day-26*time.Hour)))
+}
+
 func TestDSWithdrawnByTheParent(t *testing.T) {
 	f := settled(t, Policy{})
 	clear(f.lodged)

@@ -59,5 +59,5 @@ func (s *step) holdsWithout(key *Key) bool {
 			status.enter(Unretentive, s.now)
 		}
 	}
-	return !s.broken()
+	return s.broken() == nil
 }

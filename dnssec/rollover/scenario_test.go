@@ -361,7 +361,8 @@ func TestDSBeforeItsTime(t *testing.T) {
 	key := f.active(KSK)
 	f.lodged[key.ID] = key.Public
 	result, _ := f.Next()
-	says(t, result.Reasons, true, "though nobody asked for it")
+	says(t, result.Reasons, true, "have it withdrawn until it may be lodged")
+	says(t, result.Reasons, false, "not certain that every resolver can validate")
 }
 
 // TestAdoption takes over a zone that others signed, with RSA keys.

@@ -192,6 +192,9 @@ func (u *unit) observe(events []rollover.Event) rollover.Observations {
 			o.Keys = adopt(o.Keys, keysIn(u.signed.zone))
 		}
 	}
+	if u.signed.result != nil {
+		o.Expiry = u.signed.result.Expiry
+	}
 	o.Served, o.ServedSince = u.served()
 	if monotonic := u.manager.monotonic(); u.stepped > 0 {
 		o.Elapsed = max(monotonic-u.stepped, 1)

@@ -42,8 +42,8 @@ func (s *step) retireAll() (retired bool) {
 	return retired
 }
 
-// chooseKey reports whether the role has a key that stays, and finds it a new one
-// when it has none or when that one is due.
+// chooseKey reports whether the role has a key, and finds it a new one when it has
+// none or when that one is due.
 func (s *step) chooseKey(role Role) bool {
 	key := s.active(role, s.policy.Algorithm)
 	if key == nil {
@@ -55,7 +55,7 @@ func (s *step) chooseKey(role Role) bool {
 	old := key.ID
 	successor := s.introduce(role, key)
 	if successor == nil {
-		return false
+		return true
 	}
 	key = s.Key(old) // introduce may have moved it
 	key.Retiring = true

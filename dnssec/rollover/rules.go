@@ -26,18 +26,18 @@ var rules = []rule{
 	{"rule 3", "RFC 4035 section 2.2", "every DNSKEY set must have a key that signed every set, for each of its algorithms", DNSKEY, []Record{ZRRSIG}},
 }
 
-// broken reports whether a resolver may not find what it needs. That there is a DS
-// record is not needed for it.
-func (s *step) broken() bool {
+// broken returns the rule because of which a resolver may not find what it needs,
+// nil when it does. That there is a DS record is not needed for it.
+func (s *step) broken() *rule {
 	for i := range s.rules {
 		rule := &s.rules[i]
 		for _, algorithm := range s.algorithms(rule) {
 			if rule.have != Records && !s.holds(rule, algorithm) {
-				return true
+				return rule
 			}
 		}
 	}
-	return false
+	return nil
 }
 
 // holds evaluates a rule: each set that a resolver may have must share a key of
@@ -49,8 +49,8 @@ func (s *step) holds(r *rule, algorithm int) bool {
 		return !s.Signed || !slices.Contains(s.versions(r.need, algorithm), 0)
 	case r.have == DS:
 		have = s.leastDS(algorithm)
-	case s.all(DS, Hidden):
-		return true // nobody validates
+	case s.insecure():
+		return true
 	default:
 		have = s.versions([]Record{r.have}, algorithm)
 	}
@@ -188,6 +188,10 @@ func (s *step) algorithms(r *rule) []int {
 	}
 	return found
 }
+
+// insecure reports whether no resolver has a DS record of the zone, so that nobody
+// validates.
+func (s *step) insecure() bool { return s.all(DS, Hidden) && !s.now.Before(s.StrayUntil) }
 
 // all reports whether a record is in the state with all keys.
 func (s *step) all(record Record, state RecordState) bool {

@@ -290,6 +290,15 @@ func TestMissingSuccessor(t *testing.T) {
 	require.NotEqual(t, id, f.active(ZSK).ID)
 }
 
+func TestMissingPrivateHalfInTime(t *testing.T) {
+	f := settled(t, Policy{})
+	observed := f.observed()
+	observed.Keys = nil
+	observed.Expiry = f.Now.Add(5 * day)
+	result := Step(f.State, f.Policy, observed, f.Now)
+	says(t, result.Reasons, true, "disable the zone before "+minute(f.Now.Add(5*day-26*time.Hour)))
+}
+
 func TestDSWithdrawnByTheParent(t *testing.T) {
 	f := settled(t, Policy{})
 	clear(f.lodged)
@@ -352,7 +361,8 @@ func TestDSBeforeItsTime(t *testing.T) {
 	key := f.active(KSK)
 	f.lodged[key.ID] = key.Public
 	result, _ := f.Next()
-	says(t, result.Reasons, true, "though nobody asked for it")
+	says(t, result.Reasons, true, "have it withdrawn until it may be lodged")
+	says(t, result.Reasons, false, "not certain that every resolver can validate")
 }
 
 // TestAdoption takes over a zone that others signed, with RSA keys.
@@ -361,8 +371,8 @@ func TestAdoption(t *testing.T) {
 	for i := range f.Keys {
 		f.Keys[i].Served = f.State.Key(IDOf(f.Keys[i].Public)).Use() &^ dnssec.InParent
 	}
-	f.Keys = append(f.Keys, f.generate(Action{Role: ZSK, Algorithm: dnssec.RSASHA256})) // one that was used before
-	f.Keys[len(f.Keys)-1].Retired = true
+	used := f.generate(Action{Role: ZSK, Algorithm: dnssec.RSASHA256}) // by others, some time ago
+	f.Keys = append(f.Keys, used)
 	before := f.uses()
 	f.State = State{Zone: "example.org.", Signed: true} // the state is lost, or never was
 	f.Policy = Policy{Algorithm: dnssec.RSASHA256}
@@ -371,6 +381,9 @@ func TestAdoption(t *testing.T) {
 	f.untilQuiet(t)
 	require.Equal(t, before, f.uses())
 	require.Len(t, f.State.Keys, 2, "the same keys, no others")
+	f.Next(Event{Kind: Roll, Role: ZSK})
+	f.untilQuiet(t)
+	require.NotEqual(t, IDOf(used.Public), f.active(ZSK).ID)
 }
 
 func TestClock(t *testing.T) {

@@ -294,6 +294,7 @@ func (s *step) finish(before published) {
 		s.act(Action{Kind: Publish})
 	}
 	s.askParent()
+	s.explainDoubts()
 	s.explainClock()
 	s.result.ValidFrom = s.now.Add(-s.Clock.Behind)
 	s.lookAt(s.now.Add(lookAgain))

@@ -157,7 +157,10 @@ func TestRootZone(t *testing.T) {
 		t.Skip("BERRYRACK_DATA names no directory with root.zone")
 	}
 	require.NoError(t, err)
-	for _, m := range modes() {
+	for i, m := range modes() {
+		if (i/2+i)%2 == 0 {
+			continue // with one key or with two, by turns: it is large
+		}
 		t.Run(m.String(), func(t *testing.T) {
 			judge(t, signZone(t, m.signer(t), z, nil, time.Now()).Zone)
 		})

@@ -65,6 +65,7 @@ func newRun(c *config, z, previous *zone.Zone) *run {
 	}
 	r.kinds = classify(r.names)
 	r.warnKeys()
+	r.warnStranger()
 	return r
 }
 
@@ -126,6 +127,30 @@ func (r *run) warnKeys() {
 		}
 		r.warn(typeDNSKEY, "key %s of the zone is not among the signer's: dropped", key)
 	}
+}
+
+// warnStranger tells of a previous zone that none of the signer's keys was in:
+// resolvers that have its keys, or its DS records, find the new one bogus.
+func (r *run) warnStranger() {
+	if r.previous == nil {
+		return
+	}
+	set := r.previous.Apex().Set(typeDNSKEY)
+	if set == nil {
+		return
+	}
+	for rdata := range set.Data.All() {
+		key, err := ParsePublicKey(rdata)
+		key.Flags |= FlagRevoke
+		if err == nil && slices.ContainsFunc(r.keys, func(k *signingKey) bool {
+			known := k.PublicKey
+			known.Flags |= FlagRevoke
+			return known.Equal(key)
+		}) {
+			return
+		}
+	}
+	r.warn(typeDNSKEY, "the previous zone has none of the signer's keys: who trusts its keys finds this one bogus")
 }
 
 func (r *run) warn(t wire.Type, format string, args ...any) {

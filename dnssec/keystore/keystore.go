@@ -56,7 +56,7 @@ type Key struct {
 	TTL    uint32
 	Timing Timing
 	// State is the lines of the .state file, in their order; nil when there is no
-	// such file.
+	// such file. Its times are Timing's: Write makes them so.
 	State []StateLine
 }
 
@@ -226,6 +226,9 @@ func (k *Key) readState(path string) error {
 	for _, f := range fields {
 		k.State = append(k.State, StateLine{Name: f.name, Value: f.value})
 	}
+	if err := k.Timing.readState(k.State); err != nil {
+		return fmt.Errorf(".state file: %w", err)
+	}
 	return nil
 }
 
@@ -348,7 +351,7 @@ func stateOf(key *Key, spec Spec, now time.Time) []StateLine {
 	case *ecdsa.PublicKey:
 		length = public.Params().BitSize
 	}
-	at := now.Format(timeLayout) + " (" + now.Format(time.ANSIC) + ")"
+	at := stateTime(now)
 	return []StateLine{
 		{"Algorithm", fmt.Sprint(uint8(spec.Algorithm))}, {"Length", fmt.Sprint(length)}, {"Lifetime", "0"},
 		{"KSK", yes(dnssec.SignKeys)}, {"ZSK", yes(dnssec.SignZone)},

@@ -39,9 +39,13 @@ func TestSeal(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 
-	// What is no key stays where it is.
+	// What is no key stays where it is: as the first file of one that was cut off, or
+	// as a damaged one.
 	path := filepath.Join(d.Path, "Kexample.+015+00001.private")
 	require.NoError(t, os.WriteFile(path, []byte("other"), 0o600))
-	require.Error(t, d.Seal(one.Origin))
+	require.NoError(t, d.Seal(one.Origin))
 	require.FileExists(t, path)
+	require.NoError(t, os.Rename(path, filepath.Join(d.Path, one.Name()+".private")))
+	require.ErrorContains(t, d.Seal(one.Origin), one.Name())
+	require.FileExists(t, filepath.Join(d.Path, one.Name()+".private"))
 }

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,7 @@ func TestAt(t *testing.T) {
 		"published":                    {Timing{Publish: past}, dnssec.Publish},
 		"to be published":              {Timing{Publish: future, Activate: future}, 0},
 		"to be activated":              {Timing{Publish: past, Activate: future}, dnssec.Publish},
-		"to be activated, no publish":  {Timing{Activate: future}, dnssec.Publish},
+		"to be activated, no publish":  {Timing{Activate: future}, 0},
 		"active":                       {Timing{Publish: past, Activate: past}, dnssec.CSK},
 		"active just now":              {Timing{Publish: now, Activate: now}, dnssec.CSK},
 		"active before publication":    {Timing{Publish: future, Activate: past}, dnssec.CSK},
@@ -60,6 +61,28 @@ func TestOfflineTiming(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, key.Timing, keys[0].Timing)
 	require.Equal(t, dnssec.Publish, keys[0].At(now.Add(time.Hour)).Use)
+}
+
+// The times of a .state file go before others, and are written with them.
+func TestStateTiming(t *testing.T) {
+	d := Dir{Path: t.TempDir()}
+	key := generate(t, d, dnssec.ED25519, dnssec.ZSK)
+	key.Timing = Timing{Created: now, Activate: now.Add(time.Hour), Inactive: now.Add(2 * time.Hour)}
+	require.NoError(t, d.Write(key))
+	keys, err := d.Keys(key.Origin)
+	require.NoError(t, err)
+	require.Equal(t, key.Timing, keys[0].Timing)
+	state := filepath.Join(d.Path, key.Name()+".state")
+	text, err := os.ReadFile(state)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "Published")
+	require.NoError(t, os.WriteFile(state, bytes.Replace(text, []byte("Retired: 2026"), []byte("Retired: 2025"), 1), 0o600))
+	keys, err = d.Keys(key.Origin)
+	require.NoError(t, err)
+	require.Equal(t, 2025, keys[0].Timing.Inactive.Year())
+	require.NoError(t, os.WriteFile(state, []byte("Active: soon\n"), 0o600))
+	_, err = d.Keys(key.Origin)
+	require.ErrorContains(t, err, ".state file: Active is no time")
 }
 
 // A key that BIND has revoked is read as what it is.

@@ -80,7 +80,8 @@ func (d Dir) writeSealed(name string, text []byte) error {
 }
 
 // Unsealed lists the zone's keys, by the names of their files, whose private half
-// is not sealed.
+// is not sealed. A private file without its .key file, which is written last, is
+// of no key.
 func (d Dir) Unsealed(origin wire.Name) ([]string, error) {
 	entries, err := os.ReadDir(d.Path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,7 +93,10 @@ func (d Dir) Unsealed(origin wire.Name) ([]string, error) {
 	var names []string
 	for _, entry := range entries {
 		name, ok := strings.CutSuffix(entry.Name(), ".private")
-		if ok && strings.HasPrefix(name, "K"+fileName(origin)+"+") {
+		if !ok || !strings.HasPrefix(name, "K"+fileName(origin)+"+") {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(d.Path, name+".key")); err == nil {
 			names = append(names, name)
 		}
 	}
@@ -193,7 +197,7 @@ func formatPublic(key *Key) []byte {
 func formatState(key *Key) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "; This is the state of key %d, for %s\n", key.Tag(), key.Origin)
-	for _, line := range key.State {
+	for _, line := range key.Timing.stateWith(key.State) {
 		fmt.Fprintf(&b, "%s: %s\n", line.Name, line.Value)
 	}
 	return b.Bytes()

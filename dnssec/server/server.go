@@ -210,9 +210,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	limited := &limitedConn{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}
-	limited.stop = context.AfterFunc(l.open, func() { _ = limited.Close() })
-	return limited, nil
+	stop := context.AfterFunc(l.open, func() { _ = conn.Close() }) // its handler then closes it too
+	return &limitedConn{Conn: conn, free: sync.OnceFunc(func() { stop(); <-l.slots })}, nil
 }
 
 func (l *limitedListener) Close() error {
@@ -225,7 +224,6 @@ func (l *limitedListener) Close() error {
 type limitedConn struct {
 	net.Conn
 	free func()
-	stop func() bool
 }
 
 func (c *limitedConn) Write(message []byte) (int, error) {
@@ -241,7 +239,6 @@ func (c *limitedConn) Write(message []byte) (int, error) {
 
 func (c *limitedConn) Close() error {
 	defer c.free()
-	c.stop()
 	return c.Conn.Close()
 }
 

@@ -94,8 +94,15 @@ func (j *Job) signStep() string {
 		file = "/dev/stdin"
 	}
 	step := command(append(words, file)...)
+	var more []string // that it does not make
 	if j.Signer.ZONEMD {
-		step += " # and a ZONEMD record, which it does not make"
+		more = append(more, "ZONEMD")
+	}
+	if j.CDS {
+		more = append(more, "CDS and CDNSKEY")
+	}
+	if len(more) > 0 {
+		step += " # and " + strings.Join(more, ", ") + " records"
 	}
 	return step
 }

@@ -249,6 +249,8 @@ func TestSources(t *testing.T) {
 	b.restart()
 	b.order(Order{Signed: true})
 	b.turn()
+	require.Equal(t, dns.RcodeServerFailure, b.update(b.origin, "acme.", insertion(t, "_acme-challenge.example.org. 60 IN TXT \"a\"")), "only while it runs")
+	b.setRunning(true)
 	challenge := "_acme-challenge.www.example.org. 60 IN TXT \"token\""
 	require.Equal(t, dns.RcodeRefused, b.update(b.origin, "other.", insertion(t, challenge)))
 	require.Equal(t, dns.RcodeSuccess, b.update(b.origin, "acme.", insertion(t, challenge)))

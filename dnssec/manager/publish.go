@@ -70,7 +70,7 @@ func (u *unit) remember() {
 
 // serve has the server answer from a zone.
 func (u *unit) serve(z *zone.Zone) {
-	if u.manager.Server != nil {
+	if u.manager.Server != nil && !u.removed.Load() {
 		u.manager.Server.Set(z)
 	}
 }

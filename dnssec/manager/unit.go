@@ -32,7 +32,7 @@ type unit struct {
 	next    time.Time            // turn, guarded by the manager's mutex
 	busy    bool
 	again   bool // was woken while busy
-	removed bool
+	removed atomic.Bool
 
 	mutex   sync.Mutex // guards all below
 	zone    Zone       // as configured when the turn or update began

@@ -123,9 +123,9 @@ func parseDuration(text string) (time.Duration, error) {
 		return rollover.Unlimited, nil
 	}
 	value, err := time.ParseDuration(text)
-	if unit, ok := units[text[max(0, len(text)-1)]]; ok && len(text) > 1 {
-		n, parseErr := strconv.ParseUint(text[:len(text)-1], 10, 16)
-		value, err = time.Duration(n)*unit, parseErr
+	if last := len(text) - 1; last > 0 && units[text[last]] > 0 {
+		n, parseErr := strconv.ParseUint(text[:last], 10, 16)
+		value, err = time.Duration(n)*units[text[last]], parseErr
 	}
 	switch {
 	case err != nil:

@@ -1,7 +1,7 @@
 // Package manager keeps zones signed: it reads them, makes their keys and rolls
 // them over, signs, signs again in time, serves, and asks the parent.
 //
-//	m := &manager.Manager{Dir: "/var/lib/dns", Server: &server.Server{}, Parent: &manager.DNSParent{}}
+//	m := &manager.Manager{Dir: "/var/lib/dns", Server: &server.Server{}, Parent: &parent.Servers{}}
 //	err := m.Configure([]manager.Zone{{Origin: origin, File: "example.org.zone"}})
 //	...
 //	go m.Server.Serve(ctx, udp, tcp)

@@ -59,11 +59,13 @@ type Manager struct {
 	Now     func() time.Time
 	Elapsed func() time.Duration
 
+	point    func() // of Store
 	once     sync.Once
 	began    time.Time
 	counters Counters
 
 	mutex   sync.Mutex
+	running bool // Run is: only then does anything come in
 	units   map[wire.Name]*unit
 	queue   queue
 	changed chan struct{} // something in the queue did
@@ -106,7 +108,7 @@ func (m *Manager) monotonic() time.Duration {
 
 func (m *Manager) poll() time.Duration  { return cmp.Or(m.Poll, defaultPoll) }
 func (m *Manager) watch() time.Duration { return cmp.Or(m.Watch, defaultWatch) }
-func (m *Manager) store() Store         { return Store{Dir: m.Dir} }
+func (m *Manager) store() Store         { return Store{Dir: m.Dir, point: m.point} }
 
 func (m *Manager) logger() *slog.Logger {
 	if m.Logger == nil {
@@ -165,7 +167,7 @@ func (m *Manager) remove(u *unit) {
 	defer u.mutex.Unlock()
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	u.removed = true
+	u.removed.Store(true)
 	delete(m.units, u.origin)
 	if u.index >= 0 {
 		heap.Remove(&m.queue, u.index)
@@ -223,7 +225,7 @@ func (m *Manager) wake(u *unit) {
 
 // enqueue puts a unit into the queue. The mutex is held.
 func (m *Manager) enqueue(u *unit, at time.Time) {
-	if u.removed {
+	if u.removed.Load() {
 		return
 	}
 	u.next = at
@@ -286,7 +288,9 @@ func (m *Manager) Run(ctx context.Context, ready func()) error {
 	if m.Server != nil {
 		m.Server.Permit, m.Server.Update, m.Server.Notified = m.permit, m.update, m.notified
 	}
+	m.setRunning(true)
 	defer m.group.Wait()
+	defer m.setRunning(false)
 	m.group.Go(func() { m.heed(ctx) })
 	workers := make(chan struct{}, cmp.Or(max(0, m.Workers), 4*runtime.GOMAXPROCS(0)))
 	first := m.firstTurns(ready)
@@ -317,6 +321,22 @@ func (m *Manager) Run(ctx context.Context, ready func()) error {
 		})
 	}
 	return nil
+}
+
+func (m *Manager) setRunning(running bool) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.running = running
+}
+
+// begin has a function run beside Run, if that runs. It reports whether it does.
+func (m *Manager) begin(do func()) bool {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.running {
+		m.group.Go(do)
+	}
+	return m.running
 }
 
 // firstTurns returns a function that is told of turns, and calls ready when all
@@ -378,7 +398,7 @@ func (m *Manager) Do(ctx context.Context, origin wire.Name, o Order) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(filepath.Join(m.Dir, "wake", dirName(origin)), nil, false); err != nil {
+	if err := m.store().replace(filepath.Join(m.Dir, "wake", dirName(origin)), nil, false); err != nil {
 		return err
 	}
 	ticker := time.NewTicker(wakeInterval / 5)
@@ -487,7 +507,11 @@ func (m *Manager) update(origin wire.Name, key string, message *dns.Msg) int {
 	if u == nil {
 		return dns.RcodeNotAuth
 	}
-	err := u.update(key, message)
+	err := errors.New("the zones are not looked after now")
+	done := make(chan struct{})
+	if m.begin(func() { defer close(done); err = u.update(key, message) }) {
+		<-done
+	}
 	if err != nil {
 		m.counters.UpdatesRefused.Add(1)
 		m.logger().Warn("update refused", "zone", origin, "key", key, "reason", err)
@@ -524,7 +548,7 @@ func (m *Manager) notify(ctx context.Context, origin wire.Name, secondaries []st
 	if m.Server == nil || len(secondaries) == 0 {
 		return
 	}
-	m.group.Go(func() {
+	m.begin(func() {
 		m.slots <- struct{}{}
 		defer func() { <-m.slots }()
 		m.counters.Notifies.Add(1)

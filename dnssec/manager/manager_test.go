@@ -16,6 +16,7 @@ import (
 	"github.com/berryrack/berryrack/dnssec/server"
 	"github.com/berryrack/berryrack/dnssec/update"
 	"github.com/berryrack/berryrack/dnssec/wire"
+	"github.com/berryrack/berryrack/dnssec/zone"
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 )
@@ -72,12 +73,13 @@ func (p *fakeParent) DS(_ context.Context, origin wire.Name) ([]rollover.DSAnswe
 // bench is a manager of one zone, on a clock of its own.
 type bench struct {
 	*Manager
-	t       *testing.T
-	origin  wire.Name
-	parent  *fakeParent
-	clock   time.Time
-	elapsed time.Duration
-	zone    Zone
+	t        *testing.T
+	origin   wire.Name
+	parent   *fakeParent
+	clock    time.Time
+	elapsed  time.Duration
+	verified *zone.Zone
+	zone     Zone
 }
 
 func newBench(t *testing.T, policy Policy) *bench {
@@ -100,7 +102,7 @@ func newBench(t *testing.T, policy Policy) *bench {
 func (b *bench) restart() {
 	b.t.Helper()
 	b.Manager = &Manager{
-		Dir: b.Dir, Server: &server.Server{}, Parent: b.parent, Poll: 10 * time.Minute, Watch: 6 * time.Hour,
+		Dir: b.Dir, Server: &server.Server{}, Parent: b.parent, Poll: time.Hour, Watch: 24 * time.Hour,
 		Now: func() time.Time { return b.clock }, Elapsed: func() time.Duration { return b.elapsed },
 	}
 	require.NoError(b.t, b.Configure([]Zone{b.zone}))
@@ -137,13 +139,9 @@ func (b *bench) check() {
 	if len(records) == 0 {
 		return
 	}
-	findings, err := dnssec.Verify(b.t.Context(), served, b.clock)
-	require.NoError(b.t, err)
-	findings = slices.DeleteFunc(findings, func(f dnssec.Finding) bool {
-		// Signatures of a new algorithm come before its keys (RFC 6781 section 4.1.4).
-		return strings.HasSuffix(f.Reason, "no such key in the zone")
-	})
-	require.Empty(b.t, findings)
+	if u := b.Manager.unit(b.origin); served != b.verified || u.signed.result == nil || b.clock.After(u.signed.result.Expiry) {
+		b.verify(served)
+	}
 	trusted := false
 	for _, key := range keysIn(served) {
 		for _, record := range records {
@@ -151,6 +149,19 @@ func (b *bench) check() {
 		}
 	}
 	require.True(b.t, trusted, "no DS record leads to a key")
+}
+
+// verify has a zone verified, once: until its first signature ends nothing changes.
+func (b *bench) verify(served *zone.Zone) {
+	b.t.Helper()
+	findings, err := dnssec.Verify(b.t.Context(), served, b.clock)
+	require.NoError(b.t, err)
+	findings = slices.DeleteFunc(findings, func(f dnssec.Finding) bool {
+		// Signatures of a new algorithm come before its keys (RFC 6781 section 4.1.4).
+		return strings.HasSuffix(f.Reason, "no such key in the zone")
+	})
+	require.Empty(b.t, findings)
+	b.verified = served
 }
 
 // until takes turns until the status is so.
@@ -238,6 +249,8 @@ func TestSources(t *testing.T) {
 	b.restart()
 	b.order(Order{Signed: true})
 	b.turn()
+	require.Equal(t, dns.RcodeServerFailure, b.update(b.origin, "acme.", insertion(t, "_acme-challenge.example.org. 60 IN TXT \"a\"")), "only while it runs")
+	b.setRunning(true)
 	challenge := "_acme-challenge.www.example.org. 60 IN TXT \"token\""
 	require.Equal(t, dns.RcodeRefused, b.update(b.origin, "other.", insertion(t, challenge)))
 	require.Equal(t, dns.RcodeSuccess, b.update(b.origin, "acme.", insertion(t, challenge)))
@@ -306,4 +319,18 @@ func grants(t *testing.T, text string) []update.Grant {
 	g, err := update.ParseGrant(text)
 	require.NoError(t, err)
 	return []update.Grant{g}
+}
+
+// runManager runs a manager until the test ends.
+func runManager(t testing.TB, m *Manager, zones ...Zone) {
+	t.Helper()
+	require.NoError(t, m.Configure(zones))
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- m.Run(ctx, func() { close(ready) }) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	<-ready
 }

@@ -70,7 +70,7 @@ func (u *unit) remember() {
 
 // serve has the server answer from a zone.
 func (u *unit) serve(z *zone.Zone) {
-	if u.manager.Server != nil {
+	if u.manager.Server != nil && !u.removed.Load() {
 		u.manager.Server.Set(z)
 	}
 }
@@ -144,7 +144,7 @@ func (u *unit) sign(ctx context.Context) (*signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.signed.zone == nil || u.signed.generation != next.generation && u.signed.result != nil {
+	if u.signed.zone == nil || u.signed.generation != next.generation { // all signatures may be new
 		signer.Validity = u.spread(next.generation)
 	}
 	if next.result, err = signer.Sign(ctx, source, u.signed.zone, now); err != nil {

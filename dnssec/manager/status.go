@@ -55,7 +55,7 @@ func (u *unit) report(next time.Time) {
 	status := u.status(next)
 	text, err := json.Marshal(status)
 	if err == nil {
-		err = replace(u.manager.store().path(u.origin, reportFile), text, false)
+		err = u.manager.store().replace(u.manager.store().path(u.origin, reportFile), text, false)
 	}
 	if err != nil {
 		u.manager.logger().Error("zone", "zone", u.origin, "error", err)
@@ -157,5 +157,11 @@ func (m *Manager) Foresee(origin wire.Name) (rollover.State, rollover.Policy, ro
 	u.mutex.Lock()
 	defer u.mutex.Unlock()
 	u.record.Algorithm = record.Algorithm
-	return record.State, u.policy(), rollover.Observations{Keys: available(keys, served, m.now()), ZoneTTL: highestTTL(served)}, nil
+	observed := rollover.Observations{Keys: available(keys, served, m.now()), ZoneTTL: highestTTL(served)}
+	if len(record.State.Keys) > 0 { // what they do is in the state, and will change
+		for i := range observed.Keys {
+			observed.Keys[i].Served = 0
+		}
+	}
+	return record.State, u.policy(), observed, nil
 }

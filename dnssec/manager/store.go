@@ -46,7 +46,17 @@ const maxPublications = 16
 var ErrConflict = errors.New("the state was changed by another process meanwhile")
 
 // Store keeps what there is of each zone in a directory.
-type Store struct{ Dir string }
+type Store struct {
+	Dir string
+	// point, in tests, is called between the steps of a write.
+	point func()
+}
+
+func (s Store) pass() {
+	if s.point != nil {
+		s.point()
+	}
+}
 
 // Names of the files of a zone.
 const (
@@ -123,7 +133,7 @@ func (s Store) Save(origin wire.Name, record *Record) error {
 	if err != nil {
 		return fmt.Errorf("manager: state of %s: %w", origin, err)
 	}
-	if err := replace(s.path(origin, stateFile), append(text, '\n'), true); err != nil {
+	if err := s.replace(s.path(origin, stateFile), append(text, '\n'), true); err != nil {
 		return err
 	}
 	record.Version = next.Version
@@ -132,18 +142,22 @@ func (s Store) Save(origin wire.Name, record *Record) error {
 
 // replace writes a file beside its place and renames it; synced, so that a crash
 // leaves the old one or the new one.
-func replace(path string, content []byte, synced bool) error {
-	return write(path, synced, func(w io.Writer) error {
+func (s Store) replace(path string, content []byte, synced bool) error {
+	return s.write(path, synced, func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
 }
 
-func write(path string, synced bool, content func(io.Writer) error) error {
+func (s Store) write(path string, synced bool, content func(io.Writer) error) error {
+	if !synced {
+		s.point = nil
+	}
 	err := func() error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
+		s.pass()
 		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 		if err != nil {
 			return err
@@ -156,9 +170,11 @@ func write(path string, synced bool, content func(io.Writer) error) error {
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
+		s.pass()
 		if err := os.Rename(f.Name(), path); err != nil || !synced {
 			return err
 		}
+		s.pass()
 		return syncDir(filepath.Dir(path))
 	}()
 	if err != nil {
@@ -177,7 +193,7 @@ func syncDir(path string) error {
 
 // saveZone writes a zone.
 func (s Store) saveZone(z *zone.Zone, file string) error {
-	return write(s.path(z.Origin, file), true, func(w io.Writer) error {
+	return s.write(s.path(z.Origin, file), true, func(w io.Writer) error {
 		_, err := z.WriteTo(w)
 		return err
 	})
@@ -222,7 +238,7 @@ func (s Store) leave(origin wire.Name, o Order, now time.Time) (name string, err
 		_, _ = fmt.Sscanf(last, "%020d.json", &n)
 		name = fmt.Sprintf("%020d.json", n+1)
 	}
-	return name, replace(s.path(origin, ordersDir, name), text, true)
+	return name, s.replace(s.path(origin, ordersDir, name), text, true)
 }
 
 // orders returns the orders that wait, oldest first.

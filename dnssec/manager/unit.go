@@ -32,7 +32,7 @@ type unit struct {
 	next    time.Time            // turn, guarded by the manager's mutex
 	busy    bool
 	again   bool // was woken while busy
-	removed bool
+	removed atomic.Bool
 
 	mutex   sync.Mutex // guards all below
 	zone    Zone       // as configured when the turn or update began
@@ -89,7 +89,7 @@ func (u *unit) turn(ctx context.Context) time.Time {
 	u.mutex.Lock()
 	u.take(news)
 	u.refresh()
-	lodge := u.advance(ctx)
+	lodge, obeyed := u.advance(ctx)
 	u.mutex.Unlock()
 	if lodge && ctx.Err() == nil {
 		u.lodge(ctx)
@@ -98,6 +98,7 @@ func (u *unit) turn(ctx context.Context) time.Time {
 	defer u.mutex.Unlock()
 	next := u.schedule()
 	u.report(next)
+	u.forget(obeyed) // who gave them reads the report
 	return next
 }
 
@@ -191,6 +192,9 @@ func (u *unit) observe(events []rollover.Event) rollover.Observations {
 			o.Keys = adopt(o.Keys, keysIn(u.signed.zone))
 		}
 	}
+	if u.signed.result != nil {
+		o.Expiry = u.signed.result.Expiry
+	}
 	o.Served, o.ServedSince = u.served()
 	if monotonic := u.manager.monotonic(); u.stepped > 0 {
 		o.Elapsed = max(monotonic-u.stepped, 1)
@@ -246,10 +250,10 @@ func adopt(list, found []rollover.AvailableKey) []rollover.AvailableKey {
 }
 
 // advance steps until there is nothing to do at once. It reports whether DS records
-// are to be lodged.
-func (u *unit) advance(ctx context.Context) (lodge bool) {
+// are to be lodged, and which orders are in the state.
+func (u *unit) advance(ctx context.Context) (lodge bool, obeyed []order) {
 	if !u.loaded {
-		return false
+		return false, nil
 	}
 	orders, err := u.manager.store().orders(u.origin)
 	u.problem(err)
@@ -261,20 +265,21 @@ func (u *unit) advance(ctx context.Context) (lodge bool) {
 		u.record.State = u.results.State
 		if err := u.save(len(orders) > 0); err != nil { // intent before effect
 			u.problem(err)
-			return false
+			return false, obeyed
 		}
-		u.forget(orders)
+		obeyed = append(obeyed, orders...)
 		orders = nil
-		made := u.carryOut()
-		published := u.publish(ctx)
-		if !made && !published || ctx.Err() != nil {
+		if u.carryOut() && ctx.Err() == nil {
+			continue // with other keys
+		}
+		if !u.publish(ctx) || ctx.Err() != nil {
 			break
 		}
 	}
 	for _, a := range u.results.Actions {
 		lodge = lodge || a.Kind == rollover.SubmitDS || a.Kind == rollover.WithdrawDS || a.Kind == rollover.DeleteDS
 	}
-	return lodge
+	return lodge, obeyed
 }
 
 // obey takes orders into the state, and returns the events in them.
@@ -354,11 +359,14 @@ func (u *unit) carryOut() (changed bool) {
 		var err error
 		switch a.Kind {
 		case rollover.Generate:
+			u.manager.store().pass()
 			_, err = u.keystore().Generate(keystore.Spec{Origin: u.origin, Algorithm: a.Algorithm, Use: useOf(a.Role)}, u.manager.now())
+			u.manager.store().pass()
 			u.manager.counters.KeysMade.Add(1)
 		case rollover.Purge:
 			key := keystore.Key{Origin: u.origin}
 			key.PublicKey = a.Public
+			u.manager.store().pass()
 			err = u.manager.store().purge(u.origin, key.Name())
 		default:
 			continue

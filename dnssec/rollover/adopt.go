@@ -19,21 +19,29 @@ func (s *step) available(id KeyID) *AvailableKey {
 // observeKeys takes in which keys are there: which private halves are missing, and
 // which keys the zone has that the state knows nothing of.
 func (s *step) observeKeys() {
+	fresh := len(s.Keys) == 0
 	for i := range s.Keys {
 		s.Keys[i].Missing = true
 	}
+	var others []KeyID
 	for i := range s.observed.Keys {
 		available := &s.observed.Keys[i]
 		id := IDOf(available.Public)
 		key := s.Key(id)
-		if key == nil {
-			if slices.Contains(s.Gone, id) || len(s.Keys) == maxKeys || available.Served == 0 && !s.inParent(available) {
-				continue
-			}
+		switch {
+		case key != nil:
+		case slices.Contains(s.Gone, id) || len(s.Keys) == maxKeys:
+			continue
+		case available.Served == 0 && !s.inParent(available):
+			others = append(others, id)
+			continue
+		default:
 			key = s.adopt(id, available)
 		}
-		key.Missing = !available.Private
-		s.correct(key, available, Hidden)
+		key.Missing = key.Missing && !available.Private
+	}
+	if fresh && len(s.Keys) > 0 {
+		s.Gone = append(s.Gone, others...) // they had their time, or were compromised
 	}
 }
 
@@ -44,35 +52,23 @@ func (s *step) adopt(id KeyID, available *AvailableKey) *Key {
 	if !available.Since.IsZero() && available.Since.Before(s.now) {
 		created = available.Since
 	}
-	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created}
-	for record := range records {
-		// What is not seen may have been there a moment ago.
-		if key.Role.has(record) && available.Served != 0 {
-			key.Records[record] = RecordStatus{State: Unretentive, Since: s.now, Entered: s.now.Add(-time.Second), Seen: s.now}
+	key := Key{ID: id, Public: available.Public, Role: available.Role, Created: created, Activated: created, Missing: true}
+	for record := range Records {
+		if !key.Role.Has(record) || available.Served == 0 {
+			continue
+		}
+		// What is seen may not be known everywhere, and what is not seen may have been
+		// there a moment ago: waiting tells.
+		key.Records[record] = RecordStatus{State: Unretentive, Since: s.now, Entered: s.now.Add(-time.Second), Seen: s.now}
+		if record != DS && available.Served&uses[record] != 0 {
+			key.Records[record] = RecordStatus{State: Rumoured, Since: s.now, Seen: s.now}
 		}
 	}
 	key.Records[DS].Seen = time.Time{}
 	s.Keys = append(s.Keys, key)
-	s.correct(s.Key(id), available, Unretentive)
 	s.explain(Reason{Key: id, Done: true, Rule: "adoption", Section: "RFC 7583 section 3.1", Text: fmt.Sprintf(
 		"%s is taken over: what is seen of it counts from now on", &key)})
 	return s.Key(id)
-}
-
-// correct has what is seen in the zone known as rumoured, if it was thought not to
-// be there. That it is known everywhere is found by waiting.
-func (s *step) correct(key *Key, available *AvailableKey, thought RecordState) {
-	for record, use := range uses {
-		status := &key.Records[record]
-		if available.Served&use == 0 || !key.Role.has(Record(record)) || status.State != thought {
-			continue
-		}
-		*status = RecordStatus{State: Rumoured, Since: s.now, Seen: s.now}
-		if key.Activated.IsZero() && Record(record) == ZRRSIG {
-			key.Activated = key.Created
-		}
-		s.explain(s.moved(key, Record(record), thought, Rumoured))
-	}
 }
 
 // inParent reports whether a server of the parent has a DS record of a key.

@@ -10,34 +10,26 @@ import (
 // BenchmarkStep is one step for each of 10,000 zones, of which one in ten is in
 // the middle of a rollover.
 func BenchmarkStep(b *testing.B) {
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, Policy{}, Observations{}, ParentModel{Delay: time.Hour}, time.Now())
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, Policy{}, Observations{}, ParentModel{Delay: time.Hour}, time.Now())
 	for range 40 {
-		result, again := f.next(nil)
+		result, again := f.Next()
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 	}
-	quiet, quietSeen := f.state, f.observed()
-	f.next([]Event{{Kind: Roll, Role: KSK}, {Kind: Roll, Role: ZSK}})
-	f.next(nil)
-	rolling, rollingSeen := f.state, f.observed()
+	quiet, quietSeen := f.State, f.observed()
+	f.Next(Event{Kind: Roll, Role: KSK}, Event{Kind: Roll, Role: ZSK})
+	f.Next()
+	rolling, rollingSeen := f.State, f.observed()
 	require.Len(b, rolling.Keys, 4)
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range 10_000 {
 			if i%10 == 0 {
-				Step(rolling, f.policy, rollingSeen, f.now)
+				Step(rolling, f.Policy, rollingSeen, f.Now)
 				continue
 			}
-			Step(quiet, f.policy, quietSeen, f.now)
+			Step(quiet, f.Policy, quietSeen, f.Now)
 		}
-	}
-}
-
-// BenchmarkPlan is the five years of a zone.
-func BenchmarkPlan(b *testing.B) {
-	now := time.Now()
-	for b.Loop() {
-		Plan(State{Zone: "example.org.", Signed: true}, Policy{Parent: ByCDS, KSKLifetime: 365 * day}, Observations{}, ParentModel{}, now, now.AddDate(5, 0, 0))
 	}
 }

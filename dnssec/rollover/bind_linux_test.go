@@ -19,13 +19,19 @@ import (
 const bindConfig = `options { directory "%[1]s"; key-directory "%[1]s"; pid-file none; session-keyfile none; listen-on port 5353 { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; notify no; };
 controls { inet 127.0.0.1 port 9953 allow { 127.0.0.1; } keys { "k"; }; };
 key "k" { algorithm hmac-sha256; secret "c2VjcmV0c2VjcmV0"; };
-dnssec-policy "fast" {
+dnssec-policy "ksk-zsk" {
 	keys { ksk lifetime unlimited algorithm ecdsap256sha256; zsk lifetime PT90S algorithm ecdsap256sha256; };
-	dnskey-ttl PT2S; max-zone-ttl PT3S; publish-safety PT1S; retire-safety PT1S; zone-propagation-delay PT1S;
+%[2]s};
+dnssec-policy "csk" {
+	keys { csk lifetime unlimited algorithm ecdsap256sha256; };
+%[2]s};
+zone "ksk-zsk" { type primary; file "%[1]s/zone1"; inline-signing yes; dnssec-policy "ksk-zsk"; };
+zone "csk" { type primary; file "%[1]s/zone2"; inline-signing yes; dnssec-policy "csk"; };
+`
+
+const bindTimes = `	dnskey-ttl PT2S; max-zone-ttl PT3S; publish-safety PT1S; retire-safety PT1S; zone-propagation-delay PT1S;
 	parent-ds-ttl PT2S; parent-propagation-delay PT1S;
 	signatures-validity PT5M; signatures-validity-dnskey PT5M; signatures-refresh PT4M; signatures-jitter PT0S;
-};
-zone "example.org" { type primary; file "%[1]s/zone"; inline-signing yes; dnssec-policy "fast"; };
 `
 
 const bindZone = "$TTL 3\n@ SOA ns host 1 3600 600 86400 3\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.2\n"
@@ -39,29 +45,28 @@ var fast = Policy{
 	SignDelay: time.Minute,
 }
 
-// change is a record of a key that got to a state. Keys are named by their role
-// and by how many of it came before.
-type change struct {
-	key    string
-	record Record
-	state  RecordState
-}
-
-func (c change) String() string { return fmt.Sprintf("%s %s %s", c.key, c.record, c.state) }
-
-// TestBIND has named go through a rollover of a KSK and of a ZSK, with the same
-// policy, and compares the order of the states of the keys with ours.
+// TestBIND has named go through rollovers of a KSK and a ZSK, and of a CSK, with the
+// same policy, and compares the order of the states of the keys with ours.
 func TestBIND(t *testing.T) {
-	lab.Need(t, "named", "rndc", "netns")
+	lab.Need(t, "named", "rndc", "netns", "ip")
 	if !lab.Isolated(t) {
 		return
 	}
-	theirs := rollNamed(t)
-	ours := rollOurs(t)
-	for _, key := range []string{"KSK 1", "KSK 2", "ZSK 1", "ZSK 2"} {
-		for record := range records {
-			require.Equal(t, statesOf(ours, key, record), statesOf(theirs, key, record), "%s %s", key, record)
+	dir := startNamed(t)
+	t.Run("both", func(t *testing.T) {
+		for zone, roles := range map[string][]Role{"ksk-zsk": {KSK, ZSK}, "csk": {CSK}} {
+			t.Run(zone, func(t *testing.T) {
+				t.Parallel()
+				theirs := rollNamed(t, dir, zone, roles)
+				compare(t, rollOurs(t, roles), theirs)
+			})
 		}
+	})
+}
+
+func compare(t *testing.T, ours, theirs map[change]time.Time) {
+	for a := range ours {
+		require.Equal(t, statesOf(ours, a.key, a.record), statesOf(theirs, a.key, a.record), "%s %s", a.key, a.record)
 	}
 	// What is clearly before something else there is so here.
 	const clearly = 2 * time.Second
@@ -75,7 +80,9 @@ func TestBIND(t *testing.T) {
 }
 
 // skipsDsgn is what named does not wait for Dsgn for: the first key's signatures.
-func skipsDsgn(c change) bool { return c.key == "ZSK 1" && c.state == Omnipresent }
+func skipsDsgn(c change) bool {
+	return c.record == ZRRSIG && strings.HasSuffix(c.key, " 1") && c.state == Omnipresent
+}
 
 // statesOf returns the states of a record in order of time.
 func statesOf(changes map[change]time.Time, key string, record Record) (states []RecordState) {
@@ -93,81 +100,55 @@ func statesOf(changes map[change]time.Time, key string, record Record) (states [
 }
 
 // rollOurs does on a virtual clock what rollNamed does.
-func rollOurs(t *testing.T) map[change]time.Time {
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, fast, Observations{}, ParentModel{Delay: time.Second}, time.Now())
-	f.policy.ZSKLifetime = Unlimited // the rollovers are ordered
+func rollOurs(t *testing.T, roles []Role) map[change]time.Time {
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, fast, Observations{}, ParentModel{Delay: time.Second}, time.Now())
+	f.Policy.ZSKLifetime = Unlimited // the rollovers are ordered
+	f.Policy.CSK = roles[0] == CSK
 	seen := newWatch()
 	until := func(done func() bool) {
 		for range 500 {
-			result, again := f.next(nil)
+			result, again := f.Next()
 			for i := range result.State.Keys {
-				for record := range records {
-					seen.saw(&result.State.Keys[i], record, f.now)
+				for record := range Records {
+					seen.saw(&result.State.Keys[i], record, f.Now)
 				}
 			}
 			if !again && done() {
 				return
 			}
 			if !again {
-				f.forward(result.Next)
+				f.Forward(result.Next)
 			}
 		}
 		t.Fatal("it does not come to that")
 	}
 	established := func() bool {
-		for i := range f.state.Keys {
-			if key := &f.state.Keys[i]; !key.Retiring && !key.established() || key.Retiring && !key.hidden() {
+		for i := range f.State.Keys {
+			if key := &f.State.Keys[i]; !key.Retiring && !key.established() || key.Retiring && !key.hidden() {
 				return false
 			}
 		}
 		return true
 	}
 	until(established)
-	f.next([]Event{{Kind: Roll, Role: KSK}, {Kind: Roll, Role: ZSK}})
-	until(func() bool { return len(f.state.Keys) == 4 && established() })
+	for _, role := range roles {
+		f.Next(Event{Kind: Roll, Role: role})
+	}
+	until(func() bool { return len(f.State.Keys) == 2*len(roles) && established() })
 	return seen.changes
 }
 
-// watch notes when records get to states.
-type watch struct {
-	changes map[change]time.Time
-	names   map[string]string
-	counts  map[Role]int
-}
-
-func newWatch() *watch {
-	return &watch{map[change]time.Time{}, map[string]string{}, map[Role]int{}}
-}
-
-func (w *watch) name(id string, role Role) string {
-	if w.names[id] == "" {
-		w.counts[role]++
-		w.names[id] = fmt.Sprintf("%s %d", role, w.counts[role])
+// startNamed starts named, and returns where it works.
+func startNamed(t *testing.T) (dir string) {
+	dir = t.TempDir()
+	files := map[string]string{
+		"named.conf": fmt.Sprintf(bindConfig, dir, bindTimes), "zone1": bindZone, "zone2": bindZone,
+		"rndc.conf": "key k { algorithm hmac-sha256; secret \"c2VjcmV0c2VjcmV0\"; };\noptions { default-server 127.0.0.1; default-port 9953; default-key k; };\n",
 	}
-	return w.names[id]
-}
-
-func (w *watch) saw(key *Key, record Record, at time.Time) {
-	w.note(w.name(key.ID.String(), key.Role), record, key.Records[record].State, at)
-}
-
-func (w *watch) note(key string, record Record, state RecordState, at time.Time) {
-	if _, known := w.changes[change{key, record, Rumoured}]; state == Hidden && !known {
-		return // not there yet
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	if c := (change{key, record, state}); w.changes[c].IsZero() {
-		w.changes[c] = at
-	}
-}
-
-// rollNamed starts named, lodges what it wants lodged, and has it roll its keys.
-func rollNamed(t *testing.T) map[change]time.Time {
-	dir := t.TempDir()
-	config := filepath.Join(dir, "named.conf")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, bindConfig, dir), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "zone"), []byte(bindZone), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "rndc.conf"), []byte("key k { algorithm hmac-sha256; secret \"c2VjcmV0c2VjcmV0\"; };\noptions { default-server 127.0.0.1; default-port 9953; default-key k; };\n"), 0o600))
-	command := exec.Command(lab.Program(t, "named"), "-g", "-c", config)
+	command := exec.Command(lab.Program(t, "named"), "-g", "-c", filepath.Join(dir, "named.conf"))
 	log, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
 	command.Stderr = log
@@ -179,33 +160,43 @@ func rollNamed(t *testing.T) map[change]time.Time {
 			t.Logf("%s", text)
 		}
 	})
-	n := &named{t: t, dir: dir, watch: newWatch()}
-	n.until("KSK 1", DS, Rumoured)
-	n.rndc("dnssec", "-checkds", "-key", n.tag("KSK 1"), "published", "example.org")
-	n.until("KSK 1", DS, Omnipresent)
-	n.until("ZSK 1", ZRRSIG, Omnipresent)
-	n.rndc("dnssec", "-rollover", "-key", n.tag("KSK 1"), "example.org")
-	n.rndc("dnssec", "-rollover", "-key", n.tag("ZSK 1"), "example.org")
-	n.until("KSK 2", DS, Rumoured)
-	n.rndc("dnssec", "-checkds", "-key", n.tag("KSK 2"), "published", "example.org")
-	n.rndc("dnssec", "-checkds", "-key", n.tag("KSK 1"), "withdrawn", "example.org")
-	n.until("KSK 1", DNSKEY, Hidden)
-	n.until("ZSK 1", DNSKEY, Hidden)
-	n.until("KSK 2", DS, Omnipresent)
+	return dir
+}
+
+// rollNamed lodges what named wants lodged, and has it roll its keys.
+func rollNamed(t *testing.T, dir, zone string, roles []Role) map[change]time.Time {
+	n := &named{t: t, dir: dir, zone: zone, watch: newWatch()}
+	top := roles[0].String() + " "
+	last := roles[len(roles)-1].String() + " "
+	n.until(top+"1", DS, Rumoured)
+	n.dnssec("-checkds", "-key", n.tag(top+"1"), "published")
+	n.until(top+"1", DS, Omnipresent)
+	n.until(last+"1", ZRRSIG, Omnipresent)
+	for _, role := range roles {
+		n.dnssec("-rollover", "-key", n.tag(role.String()+" 1"))
+	}
+	n.until(top+"2", DS, Rumoured)
+	n.dnssec("-checkds", "-key", n.tag(top+"2"), "published")
+	n.dnssec("-checkds", "-key", n.tag(top+"1"), "withdrawn")
+	n.until(top+"1", DNSKEY, Hidden)
+	n.until(last+"1", DNSKEY, Hidden)
+	n.until(top+"2", DS, Omnipresent)
 	return n.changes
 }
 
 // named is a running one that is looked at.
 type named struct {
 	*watch
-	t   *testing.T
-	dir string
+	t         *testing.T
+	dir, zone string
 }
 
-func (n *named) rndc(args ...string) string {
+// dnssec is `rndc dnssec`.
+func (n *named) dnssec(args ...string) string {
 	ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
 	defer cancel()
-	out, _ := exec.CommandContext(ctx, "rndc", append([]string{"-c", filepath.Join(n.dir, "rndc.conf")}, args...)...).CombinedOutput()
+	args = append([]string{"-c", filepath.Join(n.dir, "rndc.conf"), "dnssec"}, append(args, n.zone)...)
+	out, _ := exec.CommandContext(ctx, "rndc", args...).CombinedOutput()
 	return string(out)
 }
 
@@ -218,7 +209,7 @@ var (
 // look takes in what `rndc dnssec -status` says.
 func (n *named) look() string {
 	now := time.Now()
-	status := n.rndc("dnssec", "-status", "example.org")
+	status := n.dnssec("-status")
 	key := ""
 	for line := range strings.Lines(status) {
 		if m := statusKey.FindStringSubmatch(line); m != nil {

@@ -21,8 +21,8 @@
 // it still has cached, would find a chain of trust broken. It is a pure function:
 // what it needs to know comes in as [Observations], what has to be done comes out
 // as [Action] values that come again until they are seen to be done, so a crash
-// between any two lines above does no harm. [Plan] runs Step on a virtual clock
-// and returns the future of a zone as text, JSON or a picture.
+// between any two lines above does no harm. A [Future] runs Step on a virtual
+// clock; package plan makes text, JSON and a picture of it.
 //
 // Zone signing keys are rolled over by pre-publication, key signing keys by the
 // Double-KSK method, algorithms conservatively: signatures come before the keys

@@ -31,12 +31,8 @@ func (s *step) moved(key *Key, record Record, from, to RecordState) Reason {
 		reason.Rule, reason.Section = wait.name, wait.section
 	case record == DS && from == Omnipresent && to == Rumoured:
 		reason.Person = true
-		reason.Rule, reason.Section = "DS", "RFC 7344 section 4.1"
+		reason.Rule, reason.Section = "DS", "RFC 4035 section 5.2"
 		reason.Text = fmt.Sprintf("%s: the parent has not got its DS record any more, at all servers at least: lodge it again, or disable the zone; until then resolvers take the zone as unsigned", key)
-	case record == DS && from == Hidden && !s.ready(key):
-		reason.Person = true
-		reason.Rule, reason.Section = "DS", "RFC 7583 section 3.3.1"
-		reason.Text = fmt.Sprintf("%s: its DS record is in the parent though nobody asked for it; resolvers that cannot know the key yet may find the zone bogus: have it withdrawn until it may be lodged", key)
 	case record == ZRRSIG || key.Role == ZSK:
 		reason.Rule, reason.Section = "pre-publication", "RFC 7583 section 3.2.1"
 	default:
@@ -46,8 +42,8 @@ func (s *step) moved(key *Key, record Record, from, to RecordState) Reason {
 }
 
 // ready reports whether a chain of trust may begin at the DS record of the key.
-func (s *step) ready(key *Key) bool {
-	return key.Records[DNSKEY].State == Omnipresent && key.Records[KRRSIG].State == Omnipresent
+func (k *Key) ready() bool {
+	return k.Records[DNSKEY].State == Omnipresent && k.Records[KRRSIG].State == Omnipresent
 }
 
 // refused is the reason for what is not done yet, and text why.
@@ -70,11 +66,35 @@ func (s *step) unseen(key *Key, record Record, to RecordState, wait *wait) *Reas
 	text := "the zone that says so has to be served first"
 	switch {
 	case record == DS && to == Omnipresent:
-		text = "it has to be seen at all servers of the parent first"
+		text = "it has to be seen at all servers of the parent first; " + lodging[s.policy.Parent]
 	case record == DS:
 		text = "it has to be gone from all servers of the parent first"
 	}
 	reason := s.refused(key, record, to, wait.name, wait.section, text)
 	reason.Person = record == DS && s.policy.Parent == ByPerson
 	return reason
+}
+
+// lodging is how a DS record gets into the parent, for people.
+var lodging = map[Parent]string{
+	ByPerson:    "lodge it",
+	ByRegistrar: "the registrar is told to lodge it",
+	ByCDS:       "the parent is to follow the CDS records, but one that has no DS record of the zone may have to be told (RFC 8078 section 3)",
+}
+
+// explainDoubts says when a resolver may not be able to validate, and why.
+func (s *step) explainDoubts() {
+	if s.terse {
+		return
+	}
+	for i := range s.Keys {
+		key := &s.Keys[i]
+		if key.Records[DS].State == Rumoured && !key.ready() {
+			s.explain(Reason{Key: key.ID, Record: DS, Person: true, Rule: "DS", Section: "RFC 7583 section 3.3.1", Text: fmt.Sprintf(
+				"%s: its DS record is in the parent before it is certain that every resolver knows the key: if the zone was not signed with it before, have it withdrawn until it may be lodged", key)})
+		}
+	}
+	if rule := s.broken(); rule != nil {
+		s.explain(Reason{Rule: rule.name, Section: rule.section, Text: "it is not certain that every resolver can validate the zone, and nothing is withdrawn until it is: " + rule.text})
+	}
 }

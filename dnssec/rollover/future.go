@@ -9,18 +9,28 @@ import (
 	"github.com/berryrack/berryrack/dnssec/wire"
 )
 
-// future is a world in which all that Step asks for is done: keys are made and
-// zones served at once, and DS records come and go as the model says.
-type future struct {
+// ParentModel is what a Future supposes of the parent.
+type ParentModel struct {
+	// Delay is how long after it may the parent follows (Dreg), 1 hour when zero,
+	// never when negative.
+	Delay time.Duration
+}
+
+// Future is a world with a virtual clock in which all that Step asks for is done:
+// keys are made and zones served at once, and DS records come and go as the model
+// says. Its State and Policy, and Now, may be changed at any time.
+type Future struct {
+	State  State
+	Policy Policy
+	Now    time.Time
+	// Keys is the key store, and Made the public keys that were made up.
+	Keys []AvailableKey
+	Made []dnssec.PublicKey
+
 	engine
-	state   State
-	policy  Policy
 	model   ParentModel
-	keys    []AvailableKey
 	lodged  map[KeyID]dnssec.PublicKey
 	changes []parentChange
-	now     time.Time
-	made    []dnssec.PublicKey
 }
 
 // parentChange is what the parent will have done.
@@ -30,11 +40,19 @@ type parentChange struct {
 	in  bool
 }
 
-func newFuture(e engine, state State, policy Policy, observed Observations, model ParentModel, now time.Time) *future {
-	f := &future{engine: e, state: state.clone(), policy: policy, model: model, now: now, lodged: map[KeyID]dnssec.PublicKey{}}
-	f.keys = append(f.keys, observed.Keys...)
-	for i := range f.state.Keys {
-		key := &f.state.Keys[i]
+// NewFuture returns the future of a zone that is as the arguments say at now.
+func NewFuture(state State, policy Policy, observed Observations, parent ParentModel, now time.Time) *Future {
+	return standard.future(state, policy, observed, parent, now)
+}
+
+func (e engine) future(state State, policy Policy, observed Observations, model ParentModel, now time.Time) *Future {
+	if model.Delay == 0 {
+		model.Delay = time.Hour
+	}
+	f := &Future{State: state.clone(), Policy: policy, Now: now, engine: e, model: model, lodged: map[KeyID]dnssec.PublicKey{}}
+	f.Keys = append(f.Keys, observed.Keys...)
+	for i := range f.State.Keys {
+		key := &f.State.Keys[i]
 		status := key.Records[DS]
 		if status.State == Omnipresent || status.State == Rumoured && !status.Seen.IsZero() || status.State == Unretentive && status.Seen.IsZero() {
 			f.lodged[key.ID] = key.Public
@@ -43,13 +61,13 @@ func newFuture(e engine, state State, policy Policy, observed Observations, mode
 	return f
 }
 
-// next makes one Step, and has done what it asks for. It returns whether the world
+// Next makes one Step, and does what it asks for. It returns whether the world
 // changed at once, so that the next Step is due at once.
-func (f *future) next(events []Event) (result Result, again bool) {
-	observed := Observations{Keys: f.keys, Elapsed: max(f.now.Sub(f.state.Clock.Last), 1), DS: f.answers(), ZoneTTL: f.state.TTLs.Zone.Value, Events: events}
-	observed.Served, observed.ServedSince = f.state.Generation, f.now
-	result = f.step(f.state, f.policy, observed, f.now)
-	f.state = result.State
+func (f *Future) Next(events ...Event) (result Result, again bool) {
+	observed := Observations{Keys: f.Keys, Elapsed: max(f.Now.Sub(f.State.Clock.Last), 1), DS: f.answers(), ZoneTTL: f.State.TTLs.Zone.Value, Events: events}
+	observed.Served, observed.ServedSince = f.State.Generation, f.Now
+	result = f.step(f.State, f.Policy, observed, f.Now)
+	f.State = result.State
 	for _, action := range result.Actions {
 		again = f.do(action) || again
 	}
@@ -57,24 +75,24 @@ func (f *future) next(events []Event) (result Result, again bool) {
 }
 
 // do does what an action asks for.
-func (f *future) do(action Action) (changed bool) {
+func (f *Future) do(action Action) (changed bool) {
 	switch action.Kind {
 	case Generate:
-		f.keys = append(f.keys, f.generate(action))
+		f.Keys = append(f.Keys, f.generate(action))
 		return true
 	case Publish:
 		return true
 	case Purge:
-		for i := range f.keys {
-			if IDOf(f.keys[i].Public) == action.Key {
-				f.keys = append(f.keys[:i:i], f.keys[i+1:]...)
+		for i := range f.Keys {
+			if IDOf(f.Keys[i].Public) == action.Key {
+				f.Keys = append(f.Keys[:i:i], f.Keys[i+1:]...)
 				return true
 			}
 		}
 	case SubmitDS:
 		f.expect(action.Public, true)
-		for i := range f.state.Keys { // the whole DS set takes the place of the earlier one
-			if key := &f.state.Keys[i]; key.Records[DS].State == Unretentive {
+		for i := range f.State.Keys { // the whole DS set takes the place of the earlier one
+			if key := &f.State.Keys[i]; key.Records[DS].State == Unretentive {
 				f.expect(key.Public, false)
 			}
 		}
@@ -89,7 +107,7 @@ func (f *future) do(action Action) (changed bool) {
 }
 
 // expect has the parent change its DS set after the delay of the model.
-func (f *future) expect(key dnssec.PublicKey, in bool) {
+func (f *Future) expect(key dnssec.PublicKey, in bool) {
 	_, is := f.lodged[IDOf(key)]
 	if is == in || f.model.Delay < 0 {
 		return
@@ -99,19 +117,19 @@ func (f *future) expect(key dnssec.PublicKey, in bool) {
 			return
 		}
 	}
-	f.changes = append(f.changes, parentChange{f.now.Add(f.model.Delay), key, in})
+	f.changes = append(f.changes, parentChange{f.Now.Add(f.model.Delay), key, in})
 }
 
-// forward moves the clock to a time, or to the next change of the parent before.
-func (f *future) forward(to time.Time) {
+// Forward moves the clock to a time, or to the next change of the parent before.
+func (f *Future) Forward(to time.Time) {
 	for _, change := range f.changes {
-		to = sooner(to, later(change.at, f.now))
+		to = sooner(to, later(change.at, f.Now))
 	}
-	f.now = to
+	f.Now = to
 	waiting := f.changes[:0]
 	for _, change := range f.changes {
 		switch {
-		case change.at.After(f.now):
+		case change.at.After(f.Now):
 			waiting = append(waiting, change)
 		case change.in:
 			f.lodged[IDOf(change.key)] = change.key
@@ -123,28 +141,28 @@ func (f *future) forward(to time.Time) {
 }
 
 // answers is what the parent's server says.
-func (f *future) answers() []DSAnswer {
-	owner, err := wire.ParseName(f.state.Zone)
+func (f *Future) answers() []DSAnswer {
+	owner, err := wire.ParseName(f.State.Zone)
 	if err != nil {
 		return nil
 	}
 	answer := DSAnswer{Server: "the parent"}
 	for _, key := range f.lodged {
-		answer.TTL = f.state.TTLs.DS.Value
+		answer.TTL = f.State.TTLs.DS.Value
 		answer.Records = append(answer.Records, key.DS(owner, dnssec.SHA256))
 	}
 	return []DSAnswer{answer}
 }
 
 // generate makes up a key.
-func (f *future) generate(action Action) AvailableKey {
-	first := sha256.Sum256(binary.BigEndian.AppendUint32([]byte(f.state.Zone), uint32(len(f.made))))
+func (f *Future) generate(action Action) AvailableKey {
+	first := sha256.Sum256(binary.BigEndian.AppendUint32([]byte(f.State.Zone), uint32(len(f.Made))))
 	second := sha256.Sum256(first[:])
 	key := dnssec.PublicKey{Flags: dnssec.FlagZone, Algorithm: action.Algorithm, Key: append(first[:], second[:]...)}
 	if action.Role != ZSK {
 		key.Flags |= dnssec.FlagSEP
 	}
-	f.made = append(f.made, key)
+	f.Made = append(f.Made, key)
 	return AvailableKey{Public: key, Role: action.Role, Private: true}
 }
 
@@ -166,26 +184,26 @@ func (r *Result) forecast(policy Policy, observed Observations, now time.Time) {
 	}
 	ahead := standard
 	ahead.terse = true
-	f := newFuture(ahead, r.State, policy, observed, ParentModel{Delay: time.Nanosecond}, now)
+	f := ahead.future(r.State, policy, observed, ParentModel{Delay: time.Nanosecond}, now)
 	if lodging != nil && lodging.Records[DS].State == Rumoured {
 		r.LodgeAt, lodging = lodging.Records[DS].Since, nil
 	}
 	for range foresight {
-		result, again := f.next(nil)
+		result, again := f.Next()
 		for _, done := range result.Reasons {
 			if !done.Done || done.From == done.To {
 				continue
 			}
-			open -= r.fill(&done, f.now)
+			open -= r.fill(&done, f.Now)
 			if lodging != nil && done.Key == lodging.ID && done.Record == DS && done.To == Rumoured {
-				r.LodgeAt, lodging = f.now, nil
+				r.LodgeAt, lodging = f.Now, nil
 			}
 		}
 		if open <= 0 && lodging == nil {
 			return
 		}
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 	}
 }
@@ -207,7 +225,7 @@ func (r *Result) toLodge() *Key {
 	for i := range r.State.Keys {
 		key := &r.State.Keys[i]
 		status := key.Records[DS]
-		if key.Role.has(DS) && !key.Retiring && r.State.Signed && (status.State == Hidden || status.State == Rumoured && status.Seen.IsZero()) {
+		if key.Role.Has(DS) && !key.Retiring && r.State.Signed && (status.State == Hidden || status.State == Rumoured && status.Seen.IsZero() && key.ready()) {
 			return key
 		}
 	}

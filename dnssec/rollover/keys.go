@@ -42,8 +42,8 @@ func (s *step) retireAll() (retired bool) {
 	return retired
 }
 
-// chooseKey reports whether the role has a key that stays, and finds it a new one
-// when it has none or when that one is due.
+// chooseKey reports whether the role has a key, and finds it a new one when it has
+// none or when that one is due.
 func (s *step) chooseKey(role Role) bool {
 	key := s.active(role, s.policy.Algorithm)
 	if key == nil {
@@ -55,11 +55,11 @@ func (s *step) chooseKey(role Role) bool {
 	old := key.ID
 	successor := s.introduce(role, key)
 	if successor == nil {
-		return false
+		return true
 	}
 	key = s.Key(old) // introduce may have moved it
 	key.Retiring = true
-	s.explain(Reason{Key: old, Done: true, Rule: "lifetime", Section: "RFC 6781 section 4.1",
+	s.explain(Reason{Key: old, Done: true, Rule: "lifetime", Section: "RFC 6781 section 3.3",
 		Text: fmt.Sprintf("%s is replaced by %s", key, successor)})
 	return true
 }
@@ -83,7 +83,7 @@ func (s *step) active(role Role, algorithm dnssec.Algorithm) *Key {
 // rank orders keys by how much would be lost without them.
 func (k *Key) rank() int {
 	rank := 0
-	for record, weight := range [records]int{DNSKEY: 1, KRRSIG: 2, ZRRSIG: 4, DS: 8} {
+	for record, weight := range [Records]int{DNSKEY: 1, KRRSIG: 2, ZRRSIG: 4, DS: 8} {
 		if state := k.Records[record].State; state.in() {
 			rank += 2 * weight * int(state)
 		}
@@ -127,11 +127,11 @@ func (s *step) due(key *Key) bool {
 	}
 	if s.now.Before(begin) {
 		s.lookAt(begin)
-		s.explain(Reason{Key: key.ID, Rule: "lifetime", Section: "RFC 6781 section 4.1", Earliest: begin, Text: text})
+		s.explain(Reason{Key: key.ID, Rule: "lifetime", Section: "RFC 6781 section 3.3", Earliest: begin, Text: text})
 		return false
 	}
 	if person {
-		s.explain(Reason{Key: key.ID, Person: true, Rule: "lifetime", Section: "RFC 6781 section 4.1", Text: text})
+		s.explain(Reason{Key: key.ID, Person: true, Rule: "lifetime", Section: "RFC 6781 section 3.3", Text: text})
 		return false
 	}
 	return !s.rolling(key)
@@ -157,8 +157,8 @@ func (s *step) rolling(key *Key) bool {
 
 // established reports whether all records of the key are omnipresent.
 func (k *Key) established() bool {
-	for record := range records {
-		if k.Role.has(record) && k.Records[record].State != Omnipresent {
+	for record := range Records {
+		if k.Role.Has(record) && k.Records[record].State != Omnipresent {
 			return false
 		}
 	}

@@ -10,10 +10,21 @@ func (s *step) dueMissing(key *Key) bool {
 	if !signs && s.holdsWithout(key) {
 		return true
 	}
-	s.explain(Reason{Key: key.ID, Person: true, Rule: "private key", Section: "RFC 6781 section 4.1", Text: fmt.Sprintf(
+	s.explain(Reason{Key: key.ID, Person: true, Rule: "private key", Section: "RFC 4035 section 2.2", Text: fmt.Sprintf(
 		"the private half of %s is missing: its signatures stay as long as they last, and nothing else changes; "+
-			"put its file back, or, if it is lost, disable the zone before the signatures end, and enable it again", key)})
+			"put its file back, or, if it is lost, disable the zone%s, and enable it again", key, s.inTime())})
 	return false
+}
+
+// inTime says by when the zone has to be disabled for no resolver to have a DS
+// record when the signatures end.
+func (s *step) inTime() string {
+	if s.observed.Expiry.IsZero() {
+		return " in time before the signatures end"
+	}
+	gone := s.waits.of(DS, Hidden).end(s.now, &s.policy, &s.TTLs, false)
+	return fmt.Sprintf(" before %s: the signatures end at %s, and a DS record is known for %v once it is withdrawn",
+		minute(s.observed.Expiry.Add(s.now.Sub(gone))), minute(s.observed.Expiry), gone.Sub(s.now))
 }
 
 // missingHalf refuses what would have to be signed by a key whose private half is
@@ -36,7 +47,7 @@ func (s *step) missingHalf(key *Key, record Record, to RecordState) *Reason {
 }
 
 func (s *step) lacks(key *Key, record Record, to RecordState, missing *Key) *Reason {
-	return s.refused(key, record, to, "private key", "RFC 6781 section 4.1", "the private half of a key that signs, "+missing.Public.String()+", is missing")
+	return s.refused(key, record, to, "private key", "RFC 4035 section 2.2", "the private half of a key that signs, "+missing.Public.String()+", is missing")
 }
 
 // holdsWithout reports whether the rules would hold if the key stopped signing.
@@ -48,5 +59,5 @@ func (s *step) holdsWithout(key *Key) bool {
 			status.enter(Unretentive, s.now)
 		}
 	}
-	return !s.broken()
+	return s.broken() == nil
 }

@@ -17,6 +17,8 @@ type Observations struct {
 	// when on. Zero is not known.
 	Served      uint64
 	ServedSince time.Time
+	// Expiry is when the first signature of the zone as served ends. Zero is not known.
+	Expiry time.Time
 	// ZoneTTL is the highest TTL of the zone, before and after it is signed. Zero is
 	// not known.
 	ZoneTTL time.Duration

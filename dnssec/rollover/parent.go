@@ -12,19 +12,12 @@ import (
 
 // observeParent takes in the DS sets of the parent's servers.
 func (s *step) observeParent() {
+	s.observeDSTTL()
 	if len(s.observed.DS) == 0 {
 		return
 	}
-	ttl := time.Duration(0)
-	for _, answer := range s.observed.DS {
-		if !answer.Failed && len(answer.Records) > 0 {
-			ttl = max(ttl, answer.TTL)
-		}
-	}
-	s.TTLs.DS.served(s.now, s.policy.ParentPropagation+s.policy.RetireSafety)
-	s.setDSTTL(ttl)
 	for i := range s.Keys {
-		if key := &s.Keys[i]; key.Role.has(DS) {
+		if key := &s.Keys[i]; key.Role.Has(DS) {
 			all, some := s.findDS(key.Public)
 			s.sawDS(key, all, some)
 		}
@@ -32,12 +25,20 @@ func (s *step) observeParent() {
 	s.findStrays()
 }
 
-// setDSTTL takes over an observed TTL of the DS set, and the policy's until then.
-func (s *step) setDSTTL(observed time.Duration) {
+// observeDSTTL takes over the TTL of the DS set, the policy's until one is seen.
+func (s *step) observeDSTTL() {
+	ttl := time.Duration(0)
+	for _, answer := range s.observed.DS {
+		if !answer.Failed && len(answer.Records) > 0 {
+			ttl = max(ttl, answer.TTL)
+		}
+	}
+	s.TTLs.DS.served(s.now, s.policy.ParentPropagation+s.policy.RetireSafety)
 	switch {
-	case observed > 0:
-		s.TTLs.DS.set(observed)
-	case s.TTLs.DS.Value == 0:
+	case ttl > 0:
+		s.TTLs.DS.set(ttl)
+		s.TTLs.DSSeen = true
+	case !s.TTLs.DSSeen:
 		s.TTLs.DS.set(s.policy.DSTTL)
 	}
 }
@@ -127,6 +128,9 @@ func (s *step) unexpectedDS(key *Key, all bool) {
 	if key.Retiring && !key.Records[DNSKEY].State.in() {
 		*status = RecordStatus{State: Unretentive, Since: s.now, Entered: s.now.Add(-time.Second)}
 	}
+	if key.Activated.IsZero() {
+		key.Activated = s.now
+	}
 	s.explain(s.moved(key, DS, Hidden, status.State))
 	if status.State == Rumoured {
 		s.stampDS(status, all)
@@ -138,7 +142,7 @@ func (s *step) findStrays() {
 	known := func(record []byte) bool {
 		for i := range s.Keys {
 			key := &s.Keys[i]
-			if key.Role.has(DS) && binary.BigEndian.Uint16(record) == key.Public.Tag() && record[2] == byte(key.Public.Algorithm) {
+			if key.Role.Has(DS) && binary.BigEndian.Uint16(record) == key.Public.Tag() && record[2] == byte(key.Public.Algorithm) {
 				return true
 			}
 		}

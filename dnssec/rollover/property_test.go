@@ -10,12 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// runs is how many worlds are tried: 1,000, or what BERRYRACK_RUNS says.
+// runs is how many worlds are tried: 1,000, 10,000 where there are judges, or what
+// BERRYRACK_RUNS says.
 func runs(t *testing.T) uint64 {
 	if text := os.Getenv("BERRYRACK_RUNS"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 32)
 		require.NoError(t, err)
 		return n
+	}
+	if os.Getenv("BERRYRACK_REQUIRE") != "" {
+		return 10 * defaultRuns
 	}
 	return defaultRuns
 }
@@ -38,6 +42,38 @@ func TestNoResolverFindsTheZoneBogus(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCrashAtEveryWrite lives through a zone's life, again and again, each time with
+// a crash at another one of the manager's writes.
+func TestCrashAtEveryWrite(t *testing.T) {
+	t.Parallel()
+	for at := 1; ; at++ {
+		w := newWorld(11, standard)
+		w.calm, w.crashAt = true, at
+		w.policy = Policy{Parent: ByCDS, ZonePropagation: w.lag, ParentPropagation: w.parentLag, DSTTL: w.dsTTL, Purge: day}
+		w.store = nil
+		for _, chapter := range []func(){
+			func() {},
+			func() { w.event(Event{Kind: Roll, Role: ZSK}) },
+			func() { w.event(Event{Kind: Roll, Role: KSK}) },
+			func() { w.policy.Algorithm = 15 },
+			func() { w.policy.CSK = true },
+			func() { w.event(Event{Kind: Emergency, Key: w.stored.Keys[len(w.stored.Keys)-1].ID}) },
+		} {
+			chapter()
+			require.NoError(t, w.settle(), "crash at write %d", at)
+		}
+		w.stored.Signed = false
+		for len(w.zone[len(w.zone)-1].keys) > 0 {
+			require.NoError(t, w.wake(), "crash at write %d", at)
+		}
+		if w.writes < at {
+			require.Greater(t, at, 50)
+			t.Log(at-1, "writes")
+			return
+		}
 	}
 }
 

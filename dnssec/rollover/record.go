@@ -37,11 +37,11 @@ type Record uint8
 
 // The records of a key.
 const (
-	DNSKEY Record = iota // the key in the DNSKEY set
-	ZRRSIG               // its signatures of all other sets
-	KRRSIG               // its signatures of the sets DNSKEY, CDS and CDNSKEY
-	DS                   // its DS record, in the parent
-	records
+	DNSKEY  Record = iota // the key in the DNSKEY set
+	ZRRSIG                // its signatures of all other sets
+	KRRSIG                // its signatures of the sets DNSKEY, CDS and CDNSKEY
+	DS                    // its DS record, in the parent
+	Records               // how many there are
 )
 
 var recordNames = [...]string{"DNSKEY", "ZRRSIG", "KRRSIG", "DS"}
@@ -80,8 +80,8 @@ func (r *Role) UnmarshalText(text []byte) error {
 	return unmarshalName(r, roleNames[:], "role", text)
 }
 
-// has reports whether keys of the role have such a record.
-func (r Role) has(record Record) bool {
+// Has reports whether keys of the role have such a record.
+func (r Role) Has(record Record) bool {
 	switch record {
 	case DNSKEY:
 		return true

@@ -83,19 +83,19 @@ func TestEarlierTTLs(t *testing.T) {
 // TestDates walks through whole rollovers, with every date worked out by hand.
 func TestDates(t *testing.T) {
 	start := date(t, "2026-12-01 00:00:00")
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, intervals, Observations{}, ParentModel{Delay: 3 * time.Hour}, start)
-	f.policy.Parent = ByRegistrar
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, intervals, Observations{}, ParentModel{Delay: 3 * time.Hour}, start)
+	f.Policy.Parent = ByRegistrar
 	at := map[string]string{}
 	names := newWatch()
-	for f.now.Before(start.Add(80 * day)) {
-		result, again := f.next(nil)
+	for f.Now.Before(start.Add(80 * day)) {
+		result, again := f.Next()
 		for _, reason := range result.Reasons {
-			if key := f.state.Key(reason.Key); reason.Done && key != nil && reason.From != reason.To {
-				at[change{names.name(key.ID.String(), key.Role), reason.Record, reason.To}.String()] = f.now.Format("01-02 15:04")
+			if key := f.State.Key(reason.Key); reason.Done && key != nil && reason.From != reason.To {
+				at[change{names.name(key.ID.String(), key.Role), reason.Record, reason.To}.String()] = f.Now.Format("01-02 15:04")
 			}
 		}
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 	}
 	for what, want := range map[string]string{
@@ -121,21 +121,21 @@ func TestDates(t *testing.T) {
 // TestLifetimesThatAreTooShort are as long as the rollover before takes.
 func TestLifetimesThatAreTooShort(t *testing.T) {
 	start := date(t, "2026-12-01 00:00:00")
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, Policy{ZSKLifetime: time.Second, Algorithm: dnssec.ED25519}, Observations{}, ParentModel{Delay: time.Hour}, start)
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, Policy{ZSKLifetime: time.Second, Algorithm: dnssec.ED25519}, Observations{}, ParentModel{Delay: time.Hour}, start)
 	most := 0
-	for f.now.Before(start.Add(30 * day)) {
-		result, again := f.next(nil)
+	for f.Now.Before(start.Add(30 * day)) {
+		result, again := f.Next()
 		visible := 0
-		for i := range f.state.Keys {
-			if !f.state.Keys[i].hidden() {
+		for i := range f.State.Keys {
+			if !f.State.Keys[i].hidden() {
 				visible++
 			}
 		}
 		most = max(most, visible)
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 	}
 	require.Equal(t, 3, most)
-	require.Greater(t, len(f.state.Keys), 10)
+	require.Greater(t, len(f.State.Keys), 10)
 }

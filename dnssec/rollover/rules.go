@@ -12,7 +12,7 @@ import (
 type rule struct {
 	name, section string
 	text          string
-	// have is what the resolver has; records is that it comes from nothing.
+	// have is what the resolver has; Records is that it comes from nothing.
 	have Record
 	// need is what it has to find, all of the same key and in the same set.
 	need []Record
@@ -21,23 +21,23 @@ type rule struct {
 // rules is the validity rules of "Flexible and Robust Key Rollover" (SATIN 2012),
 // section 3.
 var rules = []rule{
-	{"rule 1", "RFC 6781 section 4.1.2", "there must be a DS record at all times", records, []Record{DS}},
+	{"rule 1", "RFC 6781 section 4.1.2", "there must be a DS record at all times", Records, []Record{DS}},
 	{"rule 2", "RFC 4035 section 5.2", "every DS set must lead to a key that every DNSKEY set has and is signed with", DS, []Record{DNSKEY, KRRSIG}},
 	{"rule 3", "RFC 4035 section 2.2", "every DNSKEY set must have a key that signed every set, for each of its algorithms", DNSKEY, []Record{ZRRSIG}},
 }
 
-// broken reports whether a resolver may not find what it needs. That there is a DS
-// record is not needed for it.
-func (s *step) broken() bool {
+// broken returns the rule because of which a resolver may not find what it needs,
+// nil when it does. That there is a DS record is not needed for it.
+func (s *step) broken() *rule {
 	for i := range s.rules {
 		rule := &s.rules[i]
 		for _, algorithm := range s.algorithms(rule) {
-			if rule.have != records && !s.holds(rule, algorithm) {
-				return true
+			if rule.have != Records && !s.holds(rule, algorithm) {
+				return rule
 			}
 		}
 	}
-	return false
+	return nil
 }
 
 // holds evaluates a rule: each set that a resolver may have must share a key of
@@ -45,12 +45,12 @@ func (s *step) broken() bool {
 func (s *step) holds(r *rule, algorithm int) bool {
 	var have []keySet
 	switch {
-	case r.have == records:
+	case r.have == Records:
 		return !s.Signed || !slices.Contains(s.versions(r.need, algorithm), 0)
 	case r.have == DS:
 		have = s.leastDS(algorithm)
-	case s.all(DS, Hidden):
-		return true // nobody validates
+	case s.insecure():
+		return true
 	default:
 		have = s.versions([]Record{r.have}, algorithm)
 	}
@@ -170,13 +170,13 @@ func (s *step) leastDS(algorithm int) []keySet {
 // matches reports whether a key has such a record, and is of the algorithm.
 func (s *step) matches(i int, record Record, algorithm int) bool {
 	key := &s.Keys[i]
-	return i < maxKeys && key.Role.has(record) && (algorithm == anyAlgorithm || int(key.Public.Algorithm) == algorithm)
+	return i < maxKeys && key.Role.Has(record) && (algorithm == anyAlgorithm || int(key.Public.Algorithm) == algorithm)
 }
 
 // algorithms returns those for which a rule is to hold: of all keys, one after the
 // other, but for the first rule.
 func (s *step) algorithms(r *rule) []int {
-	if r.have == records {
+	if r.have == Records {
 		return []int{anyAlgorithm}
 	}
 	var found []int
@@ -188,6 +188,10 @@ func (s *step) algorithms(r *rule) []int {
 	}
 	return found
 }
+
+// insecure reports whether no resolver has a DS record of the zone, so that nobody
+// validates.
+func (s *step) insecure() bool { return s.all(DS, Hidden) && !s.now.Before(s.StrayUntil) }
 
 // all reports whether a record is in the state with all keys.
 func (s *step) all(record Record, state RecordState) bool {

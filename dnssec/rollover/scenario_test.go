@@ -12,37 +12,37 @@ import (
 )
 
 // settled returns a world in which the zone is signed and its DS record lodged.
-func settled(t *testing.T, policy Policy) *future {
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, policy, Observations{}, ParentModel{Delay: time.Hour}, date(t, "2026-12-01 00:00:00"))
+func settled(t *testing.T, policy Policy) *Future {
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, policy, Observations{}, ParentModel{Delay: time.Hour}, date(t, "2026-12-01 00:00:00"))
 	f.untilQuiet(t)
 	return f
 }
 
 // untilQuiet goes on until all keys are where they make for.
-func (f *future) untilQuiet(t *testing.T) (all []Reason) {
+func (f *Future) untilQuiet(t *testing.T) (all []Reason) {
 	t.Helper()
 	for range 300 {
-		result, again := f.next(nil)
+		result, again := f.Next()
 		all = append(all, result.Reasons...)
 		quiet := !again
-		for i := range f.state.Keys {
-			key := &f.state.Keys[i]
+		for i := range f.State.Keys {
+			key := &f.State.Keys[i]
 			quiet = quiet && (key.Retiring && key.hidden() || !key.Retiring && key.established())
 		}
 		if quiet {
 			return all
 		}
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 	}
 	t.Fatalf("it never gets quiet: %v", all[len(all)-5:])
 	return nil
 }
 
-func (f *future) active(role Role) *Key {
-	for i := range f.state.Keys {
-		if key := &f.state.Keys[i]; key.Role == role && !key.Retiring {
+func (f *Future) active(role Role) *Key {
+	for i := range f.State.Keys {
+		if key := &f.State.Keys[i]; key.Role == role && !key.Retiring {
 			return key
 		}
 	}
@@ -50,8 +50,8 @@ func (f *future) active(role Role) *Key {
 }
 
 // observed is what the world looks like now.
-func (f *future) observed() Observations {
-	return Observations{Keys: f.keys, DS: f.answers(), Served: f.state.Generation, Elapsed: max(f.now.Sub(f.state.Clock.Last), 1)}
+func (f *Future) observed() Observations {
+	return Observations{Keys: f.Keys, DS: f.answers(), Served: f.State.Generation, Elapsed: max(f.Now.Sub(f.State.Clock.Last), 1)}
 }
 
 // says fails unless some reason has the text.
@@ -62,11 +62,11 @@ func says(t *testing.T, reasons []Reason, person bool, text string) {
 }
 
 // uses is the keys by role, for those that do anything.
-func (f *future) uses() map[Role]dnssec.Use {
+func (f *Future) uses() map[Role]dnssec.Use {
 	found := map[Role]dnssec.Use{}
-	for i := range f.state.Keys {
-		if use := f.state.Keys[i].Use(); use != 0 {
-			found[f.state.Keys[i].Role] |= use
+	for i := range f.State.Keys {
+		if use := f.State.Keys[i].Use(); use != 0 {
+			found[f.State.Keys[i].Role] |= use
 		}
 	}
 	return found
@@ -85,14 +85,14 @@ func TestNewZone(t *testing.T) {
 // start, and stays.
 func TestLodgeAt(t *testing.T) {
 	now := date(t, "2026-12-01 00:00:00")
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, Policy{ZoneTTL: 6 * time.Hour}, Observations{}, ParentModel{Delay: -1}, now)
-	f.next(nil) // asks for keys
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, Policy{ZoneTTL: 6 * time.Hour}, Observations{}, ParentModel{Delay: -1}, now)
+	f.Next() // asks for keys
 	for range 30 {
-		result := Step(f.state, f.policy, f.observed(), f.now)
+		result := Step(f.State, f.Policy, f.observed(), f.Now)
 		require.Equal(t, "2026-12-01 07:05", minute(result.LodgeAt)) // Dprp 0:05, TTLsig 6:00, 1:00
-		next, again := f.next(nil)
+		next, again := f.Next()
 		if !again {
-			f.forward(next.Next)
+			f.Forward(next.Next)
 		}
 	}
 	require.Equal(t, Rumoured, f.active(KSK).Records[DS].State)
@@ -100,43 +100,43 @@ func TestLodgeAt(t *testing.T) {
 
 func TestDisable(t *testing.T) {
 	f := settled(t, Policy{})
-	f.state.Signed = false
-	result, _ := f.next(nil)
+	f.State.Signed = false
+	result, _ := f.Next()
 	require.True(t, result.State.DeleteDS)
 	require.True(t, slices.ContainsFunc(result.Actions, func(a Action) bool { return a.Kind == DeleteDS }))
-	began := f.now
+	began := f.Now
 	for len(f.uses()) > 0 {
 		require.Len(t, f.uses(), 2, "signed as long as a resolver may have the DS record")
-		result, again := f.next(nil)
+		result, again := f.Next()
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 	}
-	require.False(t, f.state.DeleteDS)
+	require.False(t, f.State.DeleteDS)
 	// The parent acts after an hour; DprpP 1:00, TTLds 24:00, 1:00.
-	require.Equal(t, 27*time.Hour, f.now.Sub(began))
+	require.Equal(t, 27*time.Hour, f.Now.Sub(began))
 	f.untilQuiet(t)
-	f.state.Signed = true
+	f.State.Signed = true
 	f.untilQuiet(t)
 	require.Len(t, f.uses(), 2, "enabled again, with new keys")
 }
 
 func TestKSKsWaitForAPerson(t *testing.T) {
 	f := settled(t, Policy{KSKLifetime: 30 * day})
-	f.now = f.now.Add(40 * day)
-	result, _ := f.next(nil)
+	f.Now = f.Now.Add(40 * day)
+	result, _ := f.Next()
 	says(t, result.Reasons, true, "rolls over when a person says so")
 	require.Equal(t, 1, count(f, KSK))
 
-	f.policy.Parent = ByCDS
-	f.next(nil)
+	f.Policy.Parent = ByCDS
+	f.Next()
 	f.untilQuiet(t)
 	require.Equal(t, 2, count(f, KSK))
 }
 
-func count(f *future, role Role) (n int) {
-	for i := range f.state.Keys {
-		if f.state.Keys[i].Role == role {
+func count(f *Future, role Role) (n int) {
+	for i := range f.State.Keys {
+		if f.State.Keys[i].Role == role {
 			n++
 		}
 	}
@@ -149,7 +149,7 @@ func TestMethods(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before Policy
-		change func(f *future) []Event
+		change func(f *Future) []Event
 		want   string // the old keys' and the new keys' records, in order
 	}{
 		{"ZSK: pre-publication", Policy{}, roll(ZSK), `
@@ -168,21 +168,21 @@ func TestMethods(t *testing.T) {
 			CSK 1 ZRRSIG hidden + CSK 2 ZRRSIG omnipresent
 			CSK 1 DS hidden + CSK 2 DS omnipresent + CSK 1 DNSKEY unretentive + CSK 1 KRRSIG unretentive
 			CSK 1 DNSKEY hidden + CSK 1 KRRSIG hidden`},
-		{"algorithm, conservatively", Policy{}, func(f *future) []Event { f.policy.Algorithm = dnssec.ED25519; return nil }, `
+		{"algorithm, conservatively", Policy{}, func(f *Future) []Event { f.Policy.Algorithm = dnssec.ED25519; return nil }, `
 			ZSK 2 ZRRSIG rumoured
 			ZSK 2 ZRRSIG omnipresent + ZSK 2 DNSKEY rumoured + KSK 2 DNSKEY rumoured + KSK 2 KRRSIG rumoured
 			KSK 2 DNSKEY omnipresent + KSK 2 KRRSIG omnipresent + ZSK 2 DNSKEY omnipresent + KSK 2 DS rumoured + KSK 1 DS unretentive
 			KSK 1 DS hidden + KSK 2 DS omnipresent + KSK 1 DNSKEY unretentive + KSK 1 KRRSIG unretentive + ZSK 1 DNSKEY unretentive
 			KSK 1 DNSKEY hidden + KSK 1 KRRSIG hidden + ZSK 1 DNSKEY hidden + ZSK 1 ZRRSIG unretentive
 			ZSK 1 ZRRSIG hidden`},
-		{"KSK and ZSK to CSK", Policy{ZoneTTL: time.Hour}, func(f *future) []Event { f.policy.CSK = true; return nil }, `
+		{"KSK and ZSK to CSK", Policy{ZoneTTL: time.Hour}, func(f *Future) []Event { f.Policy.CSK = true; return nil }, `
 			CSK 1 DNSKEY rumoured + CSK 1 KRRSIG rumoured
 			CSK 1 DNSKEY omnipresent + CSK 1 KRRSIG omnipresent + CSK 1 ZRRSIG rumoured + CSK 1 DS rumoured + KSK 1 DS unretentive + ZSK 1 ZRRSIG unretentive
 			ZSK 1 ZRRSIG hidden + CSK 1 ZRRSIG omnipresent + ZSK 1 DNSKEY unretentive
 			ZSK 1 DNSKEY hidden
 			KSK 1 DS hidden + CSK 1 DS omnipresent + KSK 1 DNSKEY unretentive + KSK 1 KRRSIG unretentive
 			KSK 1 DNSKEY hidden + KSK 1 KRRSIG hidden`},
-		{"CSK to KSK and ZSK", Policy{CSK: true, ZoneTTL: time.Hour}, func(f *future) []Event { f.policy.CSK = false; return nil }, `
+		{"CSK to KSK and ZSK", Policy{CSK: true, ZoneTTL: time.Hour}, func(f *Future) []Event { f.Policy.CSK = false; return nil }, `
 			KSK 1 DNSKEY rumoured + KSK 1 KRRSIG rumoured + ZSK 1 DNSKEY rumoured
 			KSK 1 DNSKEY omnipresent + KSK 1 KRRSIG omnipresent + ZSK 1 DNSKEY omnipresent + KSK 1 DS rumoured + ZSK 1 ZRRSIG rumoured + CSK 1 ZRRSIG unretentive + CSK 1 DS unretentive
 			CSK 1 ZRRSIG hidden + ZSK 1 ZRRSIG omnipresent
@@ -192,8 +192,8 @@ func TestMethods(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := settled(t, tt.before)
 			names := newWatch()
-			for i := range f.state.Keys {
-				names.name(f.state.Keys[i].ID.String(), f.state.Keys[i].Role)
+			for i := range f.State.Keys {
+				names.name(f.State.Keys[i].ID.String(), f.State.Keys[i].Role)
 			}
 			got := f.order(names, tt.change(f))
 			require.Equal(t, sorted(tt.want), sorted(got), got)
@@ -201,18 +201,18 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-func roll(role Role) func(*future) []Event {
-	return func(*future) []Event { return []Event{{Kind: Roll, Role: role}} }
+func roll(role Role) func(*Future) []Event {
+	return func(*Future) []Event { return []Event{{Kind: Roll, Role: role}} }
 }
 
 // order is what happens in the next weeks, a line for each moment.
-func (f *future) order(names *watch, events []Event) string {
+func (f *Future) order(names *watch, events []Event) string {
 	var lines, line []string
-	for end := f.now.Add(20 * day); f.now.Before(end); {
-		result, again := f.next(events)
+	for end := f.Now.Add(20 * day); f.Now.Before(end); {
+		result, again := f.Next(events...)
 		events = nil
 		for _, reason := range result.Reasons {
-			if key := f.state.Key(reason.Key); reason.Done && reason.From != reason.To {
+			if key := f.State.Key(reason.Key); reason.Done && reason.From != reason.To {
 				line = append(line, change{names.name(key.ID.String(), key.Role), reason.Record, reason.To}.String())
 			}
 		}
@@ -222,7 +222,7 @@ func (f *future) order(names *watch, events []Event) string {
 		if len(line) > 0 {
 			lines, line = append(lines, strings.Join(line, " + ")), nil
 		}
-		f.forward(result.Next)
+		f.Forward(result.Next)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -241,15 +241,15 @@ func sorted(text string) (lines []string) {
 func TestEmergency(t *testing.T) {
 	f := settled(t, Policy{ZoneTTL: time.Hour})
 	key := f.active(ZSK).ID
-	began := f.now
-	f.next([]Event{{Kind: Emergency, Key: key}})
-	for f.state.Key(key).Use()&dnssec.SignZone != 0 {
-		result, again := f.next(nil)
+	began := f.Now
+	f.Next(Event{Kind: Emergency, Key: key})
+	for f.State.Key(key).Use()&dnssec.SignZone != 0 {
+		result, again := f.Next()
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 	}
-	require.Equal(t, 65*time.Minute, f.now.Sub(began)) // Dprp 0:05, TTLkey 1:00, and no more
+	require.Equal(t, 65*time.Minute, f.Now.Sub(began)) // Dprp 0:05, TTLkey 1:00, and no more
 	f.untilQuiet(t)
 	require.NotEqual(t, key, f.active(ZSK).ID)
 	require.False(t, f.active(ZSK).Emergency, "what is over is over")
@@ -261,17 +261,17 @@ func TestMissingPrivateHalf(t *testing.T) {
 			f := settled(t, Policy{CSK: role == CSK, ZSKLifetime: 10 * day, KSKLifetime: 10 * day, Parent: ByCDS})
 			before := f.uses()
 			id := f.active(role).ID
-			with := f.keys
-			f.keys = slices.DeleteFunc(slices.Clone(with), func(k AvailableKey) bool { return IDOf(k.Public) == id }) // its files are gone
+			with := f.Keys
+			f.Keys = slices.DeleteFunc(slices.Clone(with), func(k AvailableKey) bool { return IDOf(k.Public) == id }) // its files are gone
 			for range 20 {
-				result, _ := f.next(nil)
-				f.forward(result.Next)
+				result, _ := f.Next()
+				f.Forward(result.Next)
 				says(t, result.Reasons, true, "put its file back")
 			}
 			require.Equal(t, before, f.uses(), "no rollover, and no signature dropped")
 			require.Equal(t, 1, count(f, role))
-			f.keys = with
-			f.next(nil)
+			f.Keys = with
+			f.Next()
 			f.untilQuiet(t)
 			require.NotEqual(t, id, f.active(role).ID, "the rollover that was due")
 		})
@@ -281,20 +281,29 @@ func TestMissingPrivateHalf(t *testing.T) {
 // TestMissingSuccessor: a key that did not sign yet is simply replaced.
 func TestMissingSuccessor(t *testing.T) {
 	f := settled(t, Policy{})
-	f.next([]Event{{Kind: Roll, Role: ZSK}})
-	f.next(nil)
+	f.Next(Event{Kind: Roll, Role: ZSK})
+	f.Next()
 	id := f.active(ZSK).ID
-	f.keys = slices.DeleteFunc(f.keys, func(k AvailableKey) bool { return IDOf(k.Public) == id })
-	f.next(nil)
+	f.Keys = slices.DeleteFunc(f.Keys, func(k AvailableKey) bool { return IDOf(k.Public) == id })
+	f.Next()
 	f.untilQuiet(t)
 	require.NotEqual(t, id, f.active(ZSK).ID)
+}
+
+func TestMissingPrivateHalfInTime(t *testing.T) {
+	f := settled(t, Policy{})
+	observed := f.observed()
+	observed.Keys = nil
+	observed.Expiry = f.Now.Add(5 * day)
+	result := Step(f.State, f.Policy, observed, f.Now)
+	says(t, result.Reasons, true, "disable the zone before "+minute(f.Now.Add(5*day-26*time.Hour)))
 }
 
 func TestDSWithdrawnByTheParent(t *testing.T) {
 	f := settled(t, Policy{})
 	clear(f.lodged)
 	f.model.Delay = -1
-	result, _ := f.next(nil)
+	result, _ := f.Next()
 	says(t, result.Reasons, true, "the parent has not got its DS record any more")
 	require.Equal(t, Rumoured, f.active(KSK).Records[DS].State)
 	require.True(t, slices.ContainsFunc(result.Actions, func(a Action) bool { return a.Kind == SubmitDS }))
@@ -307,19 +316,19 @@ func TestStrayDS(t *testing.T) {
 	stray := append([]byte{1, 2, 13, 2}, make([]byte, 32)...)
 	observed := f.observed()
 	observed.DS[0].Records = append(observed.DS[0].Records, stray)
-	result := Step(f.state, f.policy, observed, f.now)
+	result := Step(f.State, f.Policy, observed, f.Now)
 	says(t, result.Reasons, true, "tag 258, algorithm 13) that belongs to no key of the zone")
 
 	stray[2] = 8
-	result = Step(f.state, f.policy, observed, f.now)
+	result = Step(f.State, f.Policy, observed, f.Now)
 	says(t, result.Reasons, true, "may find the zone bogus")
 
 	result.State.Signed = false
 	observed.DS[0].Records = [][]byte{stray}
 	for i := range 40 {
-		now := f.now.Add(time.Duration(i) * 6 * time.Hour)
+		now := f.Now.Add(time.Duration(i) * 6 * time.Hour)
 		observed.Served, observed.Elapsed = result.State.Generation, 6*time.Hour
-		result = Step(result.State, f.policy, observed, now)
+		result = Step(result.State, f.Policy, observed, now)
 	}
 	says(t, result.Reasons, false, "stays signed while resolvers may have a DS record")
 	require.NotEmpty(t, result.State.Uses())
@@ -330,47 +339,51 @@ func TestOldDSStays(t *testing.T) {
 	f := settled(t, Policy{})
 	old := f.active(KSK)
 	id, public := old.ID, old.Public
-	f.next([]Event{{Kind: Roll, Role: KSK}})
+	f.Next(Event{Kind: Roll, Role: KSK})
 	for range 80 {
-		result, again := f.next(nil)
+		result, again := f.Next()
 		if !again {
-			f.forward(result.Next)
+			f.Forward(result.Next)
 		}
 		f.lodged[id] = public
 	}
-	require.Zero(t, f.state.Key(id).Use(), "out of the zone")
-	result := Step(f.state, f.policy, f.observed(), f.now)
+	require.Zero(t, f.State.Key(id).Use(), "out of the zone")
+	result := Step(f.State, f.Policy, f.observed(), f.Now)
 	says(t, result.Reasons, true, "it has to be gone from all servers of the parent first")
 	require.True(t, slices.ContainsFunc(result.Actions, func(a Action) bool { return a.Kind == WithdrawDS && a.Key == id }))
 }
 
 // TestDSBeforeItsTime: whoever lodges it too early is told.
 func TestDSBeforeItsTime(t *testing.T) {
-	f := newFuture(standard, State{Zone: "example.org.", Signed: true}, Policy{}, Observations{}, ParentModel{}, date(t, "2026-12-01 00:00:00"))
-	f.next(nil)
-	f.next(nil)
+	f := NewFuture(State{Zone: "example.org.", Signed: true}, Policy{}, Observations{}, ParentModel{}, date(t, "2026-12-01 00:00:00"))
+	f.Next()
+	f.Next()
 	key := f.active(KSK)
 	f.lodged[key.ID] = key.Public
-	result, _ := f.next(nil)
-	says(t, result.Reasons, true, "though nobody asked for it")
+	result, _ := f.Next()
+	says(t, result.Reasons, true, "have it withdrawn until it may be lodged")
+	says(t, result.Reasons, false, "not certain that every resolver can validate")
 }
 
 // TestAdoption takes over a zone that others signed, with RSA keys.
 func TestAdoption(t *testing.T) {
 	f := settled(t, Policy{Algorithm: dnssec.RSASHA256})
-	for i := range f.keys {
-		f.keys[i].Served = f.state.Key(IDOf(f.keys[i].Public)).Use() &^ dnssec.InParent
+	for i := range f.Keys {
+		f.Keys[i].Served = f.State.Key(IDOf(f.Keys[i].Public)).Use() &^ dnssec.InParent
 	}
-	f.keys = append(f.keys, f.generate(Action{Role: ZSK, Algorithm: dnssec.RSASHA256})) // one that was used before
-	f.keys[len(f.keys)-1].Retired = true
+	used := f.generate(Action{Role: ZSK, Algorithm: dnssec.RSASHA256}) // by others, some time ago
+	f.Keys = append(f.Keys, used)
 	before := f.uses()
-	f.state = State{Zone: "example.org.", Signed: true} // the state is lost, or never was
-	f.policy = Policy{Algorithm: dnssec.RSASHA256}
-	f.next(nil)
+	f.State = State{Zone: "example.org.", Signed: true} // the state is lost, or never was
+	f.Policy = Policy{Algorithm: dnssec.RSASHA256}
+	f.Next()
 	require.Equal(t, dnssec.KSK, before[KSK]&f.uses()[KSK]&dnssec.KSK)
 	f.untilQuiet(t)
 	require.Equal(t, before, f.uses())
-	require.Len(t, f.state.Keys, 2, "the same keys, no others")
+	require.Len(t, f.State.Keys, 2, "the same keys, no others")
+	f.Next(Event{Kind: Roll, Role: ZSK})
+	f.untilQuiet(t)
+	require.NotEqual(t, IDOf(used.Public), f.active(ZSK).ID)
 }
 
 func TestClock(t *testing.T) {
@@ -390,17 +403,17 @@ func TestClock(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := settled(t, Policy{})
-			f.next([]Event{{Kind: Roll, Role: ZSK}})
-			f.next(nil)
-			f.next(nil)
+			f.Next(Event{Kind: Roll, Role: ZSK})
+			f.Next()
+			f.Next()
 			id := f.active(ZSK).ID
 			require.Equal(t, Rumoured, f.active(ZSK).Records[DNSKEY].State)
 			seen := f.active(ZSK).Records[DNSKEY].Seen
-			waited := f.now.Sub(seen)
-			now := f.now.Add(tt.leap)
+			waited := f.Now.Sub(seen)
+			now := f.Now.Add(tt.leap)
 			observed := f.observed()
 			observed.Elapsed = tt.elapsed
-			result := Step(f.state, f.policy, observed, now)
+			result := Step(f.State, f.Policy, observed, now)
 			require.Equal(t, waited+tt.credit, now.Sub(result.State.Key(id).Records[DNSKEY].Seen))
 			require.Equal(t, now.Add(-tt.behind), result.ValidFrom)
 			if tt.behind > 0 {
@@ -413,18 +426,18 @@ func TestClock(t *testing.T) {
 // TestStepChangesNothing of what it is given, and a state survives JSON.
 func TestStepChangesNothing(t *testing.T) {
 	f := settled(t, Policy{})
-	f.next([]Event{{Kind: Roll, Role: KSK}})
-	before, err := json.Marshal(f.state)
+	f.Next(Event{Kind: Roll, Role: KSK})
+	before, err := json.Marshal(f.State)
 	require.NoError(t, err)
 	observed := f.observed()
-	result := Step(f.state, f.policy, observed, f.now.Add(5*time.Hour))
-	after, err := json.Marshal(f.state)
+	result := Step(f.State, f.Policy, observed, f.Now.Add(5*time.Hour))
+	after, err := json.Marshal(f.State)
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
 
 	var back State
 	require.NoError(t, json.Unmarshal(after, &back))
-	require.Equal(t, result, Step(back, f.policy, observed, f.now.Add(5*time.Hour)))
+	require.Equal(t, result, Step(back, f.Policy, observed, f.Now.Add(5*time.Hour)))
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"Keys":[{"ID":"12"}]}`), &back), "want 64 hexadecimal digits")
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"Keys":[{"Role":"BSK"}]}`), &back), `no such role: "BSK"`)
 }
@@ -432,8 +445,8 @@ func TestStepChangesNothing(t *testing.T) {
 // TestReasons: whatever is not done has its time.
 func TestReasons(t *testing.T) {
 	f := settled(t, Policy{})
-	f.next([]Event{{Kind: Roll, Role: KSK}})
-	result := Step(f.state, f.policy, f.observed(), f.now)
+	f.Next(Event{Kind: Roll, Role: KSK})
+	result := Step(f.State, f.Policy, f.observed(), f.Now)
 	waiting := 0
 	for _, reason := range result.Reasons {
 		if !reason.Done && reason.From != reason.To {
@@ -444,4 +457,37 @@ func TestReasons(t *testing.T) {
 		}
 	}
 	require.Greater(t, waiting, 3)
+}
+
+// TestOnTheOperatorsWord: where the parent cannot be asked, a person says what is
+// there, and the waits are the same.
+func TestOnTheOperatorsWord(t *testing.T) {
+	f := settled(t, Policy{})
+	old := f.active(KSK).ID
+	state, now := f.State, f.Now
+	var last Result
+	step := func(events ...Event) {
+		observed := Observations{Keys: f.Keys, Served: state.Generation, Elapsed: max(now.Sub(state.Clock.Last), 1), Events: events}
+		last = Step(state, f.Policy, observed, now)
+		state = last.State
+		for _, action := range last.Actions {
+			if action.Kind == Generate {
+				f.Keys = append(f.Keys, f.generate(action))
+			}
+		}
+	}
+	step(Event{Kind: Roll, Role: KSK})
+	for range 5 {
+		step()
+		now = last.Next
+	}
+	says(t, last.Reasons, true, "it has to be seen at all servers of the parent first")
+	successor := *state.Key(old).Successor
+	step(Event{Kind: DSPublished, Key: successor}, Event{Kind: DSWithdrawn, Key: old})
+	began := now
+	for state.Key(old).Use() != 0 {
+		now = last.Next
+		step()
+	}
+	require.Equal(t, 26*time.Hour, now.Sub(began)) // DprpP 1:00, TTLds 24:00, 1:00
 }

@@ -49,7 +49,7 @@ type Key struct {
 	// Missing is that the private half was not there at the last Step.
 	Missing bool `json:",omitempty"`
 	// Records is in the order DNSKEY, ZRRSIG, KRRSIG, DS.
-	Records [records]RecordStatus
+	Records [Records]RecordStatus
 	// Created is when the key was taken into use. Activated is when it first signed
 	// the zone or, for a KSK, when its DS record was first wanted in the parent; its
 	// lifetime counts from there.
@@ -63,7 +63,7 @@ type Key struct {
 func (k *Key) String() string { return fmt.Sprintf("%s %s", k.Role, k.Public) }
 
 // uses is what a key does in the zone for a record of it to be there.
-var uses = [records]dnssec.Use{DNSKEY: dnssec.Publish, ZRRSIG: dnssec.SignZone, KRRSIG: dnssec.SignKeys, DS: dnssec.InParent}
+var uses = [Records]dnssec.Use{DNSKEY: dnssec.Publish, ZRRSIG: dnssec.SignZone, KRRSIG: dnssec.SignKeys, DS: dnssec.InParent}
 
 // Use returns what the key does in the zone now. InParent is for the CDS and
 // CDNSKEY sets (RFC 7344).
@@ -106,7 +106,11 @@ type State struct {
 
 // TTLs is the TTLs that decide for how long resolvers keep a set: DNSKEY, the
 // highest of the zone's other sets, and DS.
-type TTLs struct{ Key, Zone, DS TTL }
+type TTLs struct {
+	Key, Zone, DS TTL
+	// DSSeen is that DS is the parent's, and not the policy's.
+	DSSeen bool `json:",omitempty"`
+}
 
 // TTL is a TTL, and a higher one that it took the place of, which copies in
 // resolvers may still have.

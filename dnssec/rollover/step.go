@@ -151,8 +151,8 @@ func (s *step) advance() {
 func (s *step) each(do func(key *Key, record Record, to RecordState)) {
 	for i := range s.Keys {
 		key := &s.Keys[i]
-		for record := range records {
-			if to := s.desired(key, record); key.Role.has(record) && to != key.Records[record].State {
+		for record := range Records {
+			if to := s.desired(key, record); key.Role.Has(record) && to != key.Records[record].State {
 				do(key, record, to)
 			}
 		}
@@ -233,7 +233,7 @@ func (s *step) breaks(key *Key, record Record, to RecordState) (broken *rule, wa
 		for _, algorithm := range s.algorithms(rule) {
 			held := s.holds(rule, algorithm)
 			mends := to == Rumoured && (record != DS || rule.have == DS)
-			if !held && (mends || rule.have == records) {
+			if !held && (mends || rule.have == Records) {
 				continue
 			}
 			saved := *status
@@ -294,6 +294,7 @@ func (s *step) finish(before published) {
 		s.act(Action{Kind: Publish})
 	}
 	s.askParent()
+	s.explainDoubts()
 	s.explainClock()
 	s.result.ValidFrom = s.now.Add(-s.Clock.Behind)
 	s.lookAt(s.now.Add(lookAgain))

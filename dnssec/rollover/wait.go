@@ -22,7 +22,7 @@ func zoneAndSigningDelay(p *Policy) time.Duration { return p.ZonePropagation + p
 func parentDelay(p *Policy) time.Duration         { return p.ParentPropagation }
 
 // waits is by record: first before it is omnipresent, then before it is hidden.
-type waits [records][2]wait
+type waits [Records][2]wait
 
 var rfc7583 = waits{
 	DNSKEY: {

@@ -44,8 +44,8 @@ type world struct {
 	ds               []version // what servers of the parent served
 	strays           [][]byte
 	scanned          int // the version of the zone that the parent followed last
-	crashes, steps   int
-	reasons          int
+	writes, crashAt  int
+	refused          error // by the signer
 	calm             bool
 	believesItsClock bool // the mutant that takes all time for passed
 	log              []func() string
@@ -142,10 +142,10 @@ func (w *world) wake() error {
 
 // crash reports whether the manager crashes now, at one of its writes.
 func (w *world) crash() bool {
-	if w.calm || w.rng.IntN(12) != 0 {
+	w.writes++
+	if w.writes != w.crashAt && (w.calm || w.rng.IntN(12) != 0) {
 		return false
 	}
-	w.crashes++
 	w.note("CRASH")
 	w.lastStep, w.servedSince = time.Time{}, time.Time{}
 	w.next = w.now.Add(w.pick(0, time.Second, time.Hour, day))
@@ -161,8 +161,6 @@ func (w *world) manage() bool {
 	clock := w.now.Add(w.offset)
 	observed := w.look(clock)
 	result := w.engine.step(w.stored, w.policy, observed, clock)
-	w.steps++
-	w.reasons += len(result.Reasons)
 	if w.crash() {
 		return false
 	}
@@ -299,12 +297,28 @@ func (w *world) publish() bool {
 	if len(v.keys) == 0 {
 		v.keyTTL = v.zoneTTL // a negative answer's
 	}
+	w.refused = v.refused()
 	w.note("serves generation %d: %d keys", w.stored.Generation, len(v.keys))
 	w.zone[len(w.zone)-1].until = w.now.Add(w.anyLag(w.lag))
 	v.number = w.zone[len(w.zone)-1].number + 1
 	w.zone = append(w.zone, v)
 	w.generation, w.servedSince = w.stored.Generation, w.now
 	return true
+}
+
+// refused is why a signer would not sign: each algorithm that is published signs
+// keys and zone (RFC 4035 section 2.2).
+func (v *version) refused() error {
+	uses := map[dnssec.Algorithm]dnssec.Use{}
+	for id, use := range v.keys {
+		uses[v.algorithms[id]] |= use
+	}
+	for algorithm, use := range uses {
+		if use&dnssec.Publish != 0 && use&dnssec.CSK != dnssec.CSK {
+			return fmt.Errorf("REFUSED: algorithm %d is published, and does not sign all", algorithm)
+		}
+	}
+	return nil
 }
 
 func (w *world) anyLag(most time.Duration) time.Duration {
@@ -477,6 +491,9 @@ func (w *world) settled() bool {
 
 // check looks at every combination of sets that a resolver may hold.
 func (w *world) check() error {
+	if w.refused != nil {
+		return fmt.Errorf("at %s: %w\n%s", w.now.Format("01-02 15:04:05"), w.refused, w.history())
+	}
 	w.zone = slices.DeleteFunc(w.zone, func(v version) bool {
 		return !v.until.IsZero() && v.until.Add(max(v.keyTTL, v.zoneTTL)).Before(w.now)
 	})

@@ -59,6 +59,8 @@ type Server struct {
 	mutex    sync.RWMutex
 	zones    map[wire.Name]*zone.Zone
 	journals map[wire.Name]journal
+	// listening is the addresses that are served on, but for those that stand for all.
+	listening []netip.Addr
 }
 
 // Set adds a zone, or puts it in the place of the zone of the same origin. When
@@ -120,6 +122,7 @@ func (s *Server) logger() *slog.Logger {
 // Serve answers on both until ctx ends; then it finishes what is under way and
 // returns nil. It closes both.
 func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener) error {
+	defer s.listen(udp.LocalAddr())()
 	secrets := map[string]string{}
 	for name, secret := range s.TSIG {
 		secrets[dns.CanonicalName(name)] = secret
@@ -165,6 +168,25 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
+}
+
+// listen notes that an address is served on, until the function that it returns is
+// called.
+func (s *Server) listen(address net.Addr) (end func()) {
+	local, err := netip.ParseAddrPort(address.String())
+	if err != nil || local.Addr().IsUnspecified() {
+		return func() {}
+	}
+	from := local.Addr().Unmap()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.listening = append(s.listening, from)
+	return func() {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		i := slices.Index(s.listening, from)
+		s.listening = slices.Delete(s.listening, i, i+1)
+	}
 }
 
 // limitedListener has no more than so many connections open at a time, and cuts

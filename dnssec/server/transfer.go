@@ -163,7 +163,7 @@ func (s *Server) Notify(ctx context.Context, origin wire.Name, secondaries []str
 	var group sync.WaitGroup
 	for i, address := range secondaries {
 		group.Go(func() {
-			if err := notify(ctx, z, address); err != nil {
+			if err := notify(ctx, z, address, s.source(address)); err != nil {
 				errs[i] = fmt.Errorf("server: notify %s of %s: %w", address, origin, err)
 			}
 		})
@@ -172,11 +172,31 @@ func (s *Server) Notify(ctx context.Context, origin wire.Name, secondaries []str
 	return errors.Join(errs...)
 }
 
-func notify(ctx context.Context, z *zone.Zone, address string) error {
+// source returns the address that a secondary is notified from: one that is served
+// on, as the secondary knows no other (RFC 1996 section 3.10), or nil for any.
+func (s *Server) source(secondary string) *net.UDPAddr {
+	to, err := netip.ParseAddrPort(secondary)
+	if err != nil {
+		return nil
+	}
+	s.mutex.RLock()
+	defer s.mutex.RUnlock()
+	for _, from := range s.listening {
+		if from.Is4() == to.Addr().Unmap().Is4() && from.IsLoopback() == to.Addr().IsLoopback() {
+			return net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+		}
+	}
+	return nil
+}
+
+func notify(ctx context.Context, z *zone.Zone, address string, source *net.UDPAddr) error {
 	m := new(dns.Msg)
 	m.SetNotify(z.Origin.String())
 	m.Answer = z.Apex().Set(typeSOA).RRs(z.Origin)
-	client := dns.Client{Timeout: notifyWait}
+	client := dns.Client{Timeout: notifyWait, Dialer: &net.Dialer{Timeout: notifyWait}}
+	if source != nil {
+		client.Dialer.LocalAddr = source
+	}
 	var err error
 	for range notifyTries {
 		var reply *dns.Msg

@@ -18,7 +18,9 @@ import (
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
 	"github.com/berryrack/berryrack/dnssec/manager"
+	"github.com/berryrack/berryrack/dnssec/parent"
 	"github.com/berryrack/berryrack/dnssec/rollover"
+	"github.com/berryrack/berryrack/dnssec/rollover/plan"
 	"github.com/berryrack/berryrack/dnssec/secondary"
 	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
@@ -42,7 +44,7 @@ type Options struct {
 func (s *site) manager(o Options) (*manager.Manager, error) {
 	m := &manager.Manager{
 		Dir: cmp.Or(o.State, defaultState), Secret: s.secret, Poll: time.Duration(s.Poll), Logger: o.Log,
-		Parent: &manager.DNSParent{Servers: withPorts(s.Parent.Servers), Resolvers: withPorts(s.Parent.Resolvers)},
+		Parent: &parent.Servers{Addresses: withPorts(s.Parent.Servers), Resolvers: withPorts(s.Parent.Resolvers)},
 	}
 	return m, m.Configure(s.zones)
 }
@@ -130,8 +132,11 @@ func flagOf(name, value string) string {
 
 // adopt copies keys from a directory.
 func adopt(m *manager.Manager, origin wire.Name, dir string) error {
-	from, to := keystore.Dir{Path: dir, Secret: m.Secret}, m.Keys(origin)
-	keys, err := from.Keys(origin)
+	to := m.Keys(origin)
+	keys, err := keystore.Dir{Path: dir}.Keys(origin)
+	if err != nil && m.Secret != nil { // they may be sealed already
+		keys, err = keystore.Dir{Path: dir, Secret: m.Secret}.Keys(origin)
+	}
 	if err != nil {
 		return err
 	}
@@ -178,7 +183,7 @@ func upcoming(m *manager.Manager, s *manager.Status, limit int) (lines []string,
 		return nil, err
 	}
 	now := time.Now()
-	timeline := rollover.Plan(state, policy, observed, rollover.ParentModel{}, now, now.AddDate(1, 0, 0))
+	timeline := plan.Of(state, policy, observed, rollover.ParentModel{}, now, now.AddDate(1, 0, 0))
 	for _, moment := range timeline.Moments {
 		for _, reason := range moment.Reasons {
 			if reason.Done && moment.At.After(now) && len(lines) < limit {
@@ -403,18 +408,18 @@ func Plan(o Options, name string, years int, svg string, std cli.Streams) error 
 		return &cli.UsageError{Err: errors.New("--svg draws one zone: name it")}
 	}
 	now := time.Now()
-	var timelines []rollover.Timeline
+	var timelines []*plan.Timeline
 	for _, origin := range origins {
 		state, policy, observed, err := m.Foresee(origin)
 		if err != nil {
 			return permitted(err)
 		}
-		timelines = append(timelines, rollover.Plan(state, policy, observed, rollover.ParentModel{}, now, now.AddDate(years, 0, 0)))
+		timelines = append(timelines, plan.Of(state, policy, observed, rollover.ParentModel{}, now, now.AddDate(years, 0, 0)))
 	}
 	return printPlan(timelines, svg, o.JSON, std.Out)
 }
 
-func printPlan(timelines []rollover.Timeline, svg string, asJSON bool, w io.Writer) error {
+func printPlan(timelines []*plan.Timeline, svg string, asJSON bool, w io.Writer) error {
 	if svg != "" {
 		f, err := os.Create(svg)
 		if err != nil {
@@ -425,7 +430,7 @@ func printPlan(timelines []rollover.Timeline, svg string, asJSON bool, w io.Writ
 		}
 	}
 	if asJSON {
-		return printJSON(w, append([]rollover.Timeline{}, timelines...))
+		return printJSON(w, append([]*plan.Timeline{}, timelines...))
 	}
 	for i := range timelines {
 		if err := timelines[i].WriteText(w); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/keystore"
 	"github.com/berryrack/berryrack/dnssec/manager"
+	"github.com/berryrack/berryrack/dnssec/parent"
 	"github.com/berryrack/berryrack/dnssec/rollover"
 	"github.com/berryrack/berryrack/dnssec/secondary"
 	"github.com/berryrack/berryrack/dnssec/transfer"
@@ -122,9 +123,9 @@ func parseDuration(text string) (time.Duration, error) {
 		return rollover.Unlimited, nil
 	}
 	value, err := time.ParseDuration(text)
-	if unit, ok := units[text[max(0, len(text)-1)]]; ok && len(text) > 1 {
-		n, parseErr := strconv.ParseUint(text[:len(text)-1], 10, 16)
-		value, err = time.Duration(n)*unit, parseErr
+	if last := len(text) - 1; last > 0 && units[text[last]] > 0 {
+		n, parseErr := strconv.ParseUint(text[:last], 10, 16)
+		value, err = time.Duration(n)*units[text[last]], parseErr
 	}
 	switch {
 	case err != nil:
@@ -296,7 +297,7 @@ func (s *site) zone(d *strictyaml.Document, at string, c *Zone, policies map[str
 		z.Primary = s.primary(d, at+".primary", c.Primary)
 	}
 	if c.Registrar != nil {
-		z.Registrar = &manager.Hook{Command: c.Registrar.Command, Timeout: time.Duration(c.Registrar.Timeout)}
+		z.Registrar = &parent.Hook{Command: c.Registrar.Command, Timeout: time.Duration(c.Registrar.Timeout)}
 		z.Policy.Parent = rollover.ByRegistrar
 		if len(c.Registrar.Command) == 0 {
 			d.Problem(at+".registrar.command", "no program: name it and its arguments, as in [/usr/local/bin/lodge-ds]")

@@ -1,4 +1,4 @@
-package manager
+package parent
 
 import (
 	"bufio"
@@ -27,11 +27,11 @@ const (
 	resolvConf = "/etc/resolv.conf"
 )
 
-// DNSParent sees DS records in the DNS: at all addresses of all servers of the
-// parent zone.
-type DNSParent struct {
-	// Servers is the parent's servers as host:port. None: they are looked up.
-	Servers []string
+// Servers sees DS records in the DNS: at all addresses of all servers of the parent
+// zone. Its zero value looks these up.
+type Servers struct {
+	// Addresses is the parent's servers as host:port. None: they are looked up.
+	Addresses []string
 	// Resolvers is who is asked for the parent's servers, as host:port; those of
 	// /etc/resolv.conf when there are none.
 	Resolvers []string
@@ -39,9 +39,10 @@ type DNSParent struct {
 	Timeout time.Duration
 }
 
-// DS implements [Parent].
-func (p *DNSParent) DS(ctx context.Context, origin wire.Name) ([]rollover.DSAnswer, error) {
-	servers := p.Servers
+// DS returns the DS set of a zone at each server of the parent, those that do not
+// answer too, or an error when it cannot be told which servers these are.
+func (p *Servers) DS(ctx context.Context, origin wire.Name) ([]rollover.DSAnswer, error) {
+	servers := p.Addresses
 	if len(servers) == 0 {
 		var err error
 		if servers, err = p.find(ctx, origin); err != nil {
@@ -58,7 +59,7 @@ func (p *DNSParent) DS(ctx context.Context, origin wire.Name) ([]rollover.DSAnsw
 }
 
 // ask asks one server for the DS set. Only authoritative answers count.
-func (p *DNSParent) ask(ctx context.Context, origin wire.Name, address string) rollover.DSAnswer {
+func (p *Servers) ask(ctx context.Context, origin wire.Name, address string) rollover.DSAnswer {
 	answer := rollover.DSAnswer{Server: address, Failed: true}
 	reply, err := p.exchange(ctx, origin.String(), dns.TypeDS, false, address)
 	if err != nil || !reply.Authoritative || reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
@@ -79,7 +80,7 @@ func (p *DNSParent) ask(ctx context.Context, origin wire.Name, address string) r
 }
 
 // exchange asks, again when there is no answer, and over TCP when it does not fit.
-func (p *DNSParent) exchange(ctx context.Context, name string, qtype uint16, recursion bool, address string) (*dns.Msg, error) {
+func (p *Servers) exchange(ctx context.Context, name string, qtype uint16, recursion bool, address string) (*dns.Msg, error) {
 	m := new(dns.Msg)
 	m.SetQuestion(name, qtype)
 	m.RecursionDesired = recursion
@@ -105,9 +106,9 @@ func (p *DNSParent) exchange(ctx context.Context, name string, qtype uint16, rec
 
 // find looks for the parent zone, the closest name above that has name servers,
 // and the addresses of these.
-func (p *DNSParent) find(ctx context.Context, origin wire.Name) ([]string, error) {
+func (p *Servers) find(ctx context.Context, origin wire.Name) ([]string, error) {
 	if origin == wire.Root {
-		return nil, errors.New("the root zone has no parent")
+		return nil, errors.New("parent: the root zone has no parent")
 	}
 	resolvers := p.Resolvers
 	if len(resolvers) == 0 {
@@ -119,7 +120,7 @@ func (p *DNSParent) find(ctx context.Context, origin wire.Name) ([]string, error
 	for at := origin.Parent(); at != ""; at = at.Parent() {
 		reply, err := p.resolve(ctx, at.String(), dns.TypeNS, resolvers)
 		if err != nil {
-			return nil, fmt.Errorf("name servers of %s: %w", at, err)
+			return nil, fmt.Errorf("parent: name servers of %s: %w", at, err)
 		}
 		var names []string
 		for _, rr := range reply.Answer {
@@ -131,17 +132,17 @@ func (p *DNSParent) find(ctx context.Context, origin wire.Name) ([]string, error
 			return p.addresses(ctx, names, resolvers)
 		}
 	}
-	return nil, fmt.Errorf("no name server above %s was found", origin)
+	return nil, fmt.Errorf("parent: no name server above %s was found", origin)
 }
 
 // addresses returns all addresses of servers.
-func (p *DNSParent) addresses(ctx context.Context, names, resolvers []string) (list []string, err error) {
+func (p *Servers) addresses(ctx context.Context, names, resolvers []string) (list []string, err error) {
 	for _, name := range names {
 		found := false
 		for _, qtype := range []uint16{dns.TypeAAAA, dns.TypeA} {
 			reply, lookupErr := p.resolve(ctx, name, qtype, resolvers)
 			if lookupErr != nil {
-				return nil, fmt.Errorf("addresses of %s: %w", name, lookupErr)
+				return nil, fmt.Errorf("parent: addresses of %s: %w", name, lookupErr)
 			}
 			for _, rr := range reply.Answer {
 				switch rr := rr.(type) {
@@ -153,18 +154,18 @@ func (p *DNSParent) addresses(ctx context.Context, names, resolvers []string) (l
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("the parent's name server %s has no address", name)
+			return nil, fmt.Errorf("parent: the name server %s has no address", name)
 		}
 	}
 	slices.Sort(list)
 	if list = slices.Compact(list); len(list) > maxServers {
-		return nil, fmt.Errorf("the parent has %d addresses of servers: no more than %d are asked", len(list), maxServers)
+		return nil, fmt.Errorf("parent: there are %d addresses of servers: no more than %d are asked", len(list), maxServers)
 	}
 	return list, nil
 }
 
 // resolve asks the resolvers in turn.
-func (p *DNSParent) resolve(ctx context.Context, name string, qtype uint16, resolvers []string) (*dns.Msg, error) {
+func (p *Servers) resolve(ctx context.Context, name string, qtype uint16, resolvers []string) (*dns.Msg, error) {
 	var errs []error
 	for _, address := range resolvers {
 		reply, err := p.exchange(ctx, name, qtype, true, address)
@@ -198,7 +199,7 @@ func systemResolvers(path string) (list []string, err error) {
 		}
 	}
 	if len(list) == 0 && lines.Err() == nil {
-		return nil, fmt.Errorf("%s names no resolver", path)
+		return nil, fmt.Errorf("parent: %s names no resolver", path)
 	}
 	return list, lines.Err()
 }

@@ -1,4 +1,4 @@
-package rollover
+package plan
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/berryrack/berryrack/dnssec/rollover"
 )
 
 // The sizes of the picture, in pixels.
@@ -63,10 +65,10 @@ func (t *Timeline) WriteSVG(w io.Writer) error {
 }
 
 // bands returns the records of the lane, from top to bottom.
-func (l *Lane) bands() []Record {
-	var bands []Record
-	for _, record := range []Record{DS, DNSKEY, KRRSIG, ZRRSIG} {
-		if l.Role.has(record) {
+func (l *Lane) bands() []rollover.Record {
+	var bands []rollover.Record
+	for _, record := range []rollover.Record{rollover.DS, rollover.DNSKEY, rollover.KRRSIG, rollover.ZRRSIG} {
+		if l.Role.Has(record) {
 			bands = append(bands, record)
 		}
 	}
@@ -86,7 +88,7 @@ func (d *drawing) head() {
 	fmt.Fprintf(d, `<text class="title" x="20" y="32">Keys of %s</text>`+"\n", html.EscapeString(d.Zone))
 	fmt.Fprintf(d, `<text class="faint" x="20" y="52">%s to %s UTC</text>`+"\n", minute(d.From), minute(d.To))
 	x := svgWidth - 560
-	for _, state := range []RecordState{Rumoured, Omnipresent, Unretentive} {
+	for _, state := range []rollover.RecordState{rollover.Rumoured, rollover.Omnipresent, rollover.Unretentive} {
 		fmt.Fprintf(d, `<rect class="%s" x="%d" y="23" width="26" height="%d"/><text x="%d" y="32">%s</text>`+"\n", state, x, bandHigh, x+33, state)
 		x += 130
 	}
@@ -165,11 +167,15 @@ func (d *drawing) lane(l *Lane, y float64) {
 
 // span draws a state of a record, and the mark of a DS record that changes.
 func (d *drawing) span(l *Lane, s *Span, top float64) {
+	to := s.To
+	if to.IsZero() {
+		to = d.To
+	}
 	x := d.x(s.From)
 	fmt.Fprintf(d, `<rect class="%s" x="%.1f" y="%.0f" width="%.1f" height="%d"><title>%s: %s %s from %s to %s</title></rect>`+"\n",
-		s.State, x, top, max(d.x(s.To)-x, 1.5), bandHigh, html.EscapeString(l.Name), s.Record, s.State, minute(s.From), minute(s.To))
-	if s.Record == DS && s.State != Omnipresent && s.From.After(d.From) {
+		s.State, x, top, max(d.x(to)-x, 1.5), bandHigh, html.EscapeString(l.Name), s.Record, s.State, minute(s.From), minute(to))
+	if s.Record == rollover.DS && s.State != rollover.Omnipresent && s.From.After(d.From) {
 		fmt.Fprintf(d, `<path class="mark" d="M%.1f %.1fl5 5 -5 5 -5 -5z"><title>%s: %s %s</title></path>`+"\n",
-			x, top+float64(bandHigh)/2-5, html.EscapeString(l.Name), doing(DS, s.State), minute(s.From))
+			x, top+float64(bandHigh)/2-5, html.EscapeString(l.Name), map[bool]string{true: "lodge its DS record", false: "withdraw its DS record"}[s.State == rollover.Rumoured], minute(s.From))
 	}
 }

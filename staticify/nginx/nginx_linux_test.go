@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,15 +64,11 @@ func newSite(t *testing.T, maxAge time.Duration, extra string) *site {
 func (s *site) publish(t *testing.T, pages ...*staticify.Page) {
 	t.Helper()
 	require.NoError(t, s.publisher.Publish(t.Context(), pages))
+	workers, files := s.Workers(t), s.files(t)
 	require.NoError(t, s.server.Configure(t.Context(), pages))
-	weblab.WaitFor(t, "the new configuration", func() bool {
-		for _, p := range pages {
-			if s.get(t, p.Key.String()).Header.Get("Cache-Status") == "" {
-				return false
-			}
-		}
-		return true
-	})
+	if !maps.Equal(files, s.files(t)) {
+		s.Reloaded(t, workers)
+	}
 }
 
 func page(target string, header ...string) *staticify.Page {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -55,6 +57,24 @@ http {
 	n.Process = Start(t, nil, base[0], base[1:]...)
 	n.Await(t, "tcp", address)
 	return n
+}
+
+// Workers returns the ids of nginx's workers.
+func (n *Nginx) Workers(t testing.TB) []string {
+	pid := n.Cmd.Process.Pid
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text))
+}
+
+// Reloaded waits until the workers that were there before a reload have gone.
+func (n *Nginx) Reloaded(t testing.TB, before []string) {
+	WaitFor(t, "new workers", func() bool {
+		now := n.Workers(t)
+		return len(now) == len(before) && !slices.ContainsFunc(now, func(pid string) bool { return slices.Contains(before, pid) })
+	})
 }
 
 // ErrorLog returns what nginx has logged.

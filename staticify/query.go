@@ -24,7 +24,7 @@ func (q Query) Validate() error {
 	var bad []string
 	for _, p := range slices.Concat(q.Ignore, q.Keep) {
 		name, _ := strings.CutSuffix(p, "*")
-		if p == "" || strings.ContainsFunc(name, func(r rune) bool { return r > 0x7e || !isUnreserved(byte(r)) }) {
+		if p == "" || stray([]byte(name), isUnreserved) >= 0 {
 			bad = append(bad, fmt.Sprintf("%q", p))
 		}
 	}
@@ -40,9 +40,9 @@ func (q Query) Validate() error {
 //
 // The order of parameters is kept: servers cannot sort, and an origin may tell two orders apart.
 func (q Query) Canonical(target string) (Key, error) {
-	canon, refusal := q.rules().canonical(nil, []byte(target))
-	if refusal != nil {
-		return Key{}, refusal
+	canon, f := q.rules().canonical(nil, []byte(target))
+	if f.reason != 0 {
+		return Key{}, f.refusal()
 	}
 	return keyOf(string(canon)), nil
 }
@@ -58,54 +58,81 @@ func (q Query) rules() rules {
 	return r
 }
 
-// canonical returns the target of the Key. It is target itself, or the query is appended to buf[:0] after the path.
-func (r rules) canonical(buf, target []byte) ([]byte, *Refusal) {
+// fault is a Refusal that has not been put into words: logs are full of them.
+type fault struct {
+	reason Reason
+	what   string
+	bytes  []byte
+}
+
+func (f fault) refusal() *Refusal {
+	if f.bytes == nil {
+		return &Refusal{f.reason, f.what}
+	}
+	return &Refusal{f.reason, fmt.Sprintf("%s %q", f.what, f.bytes)}
+}
+
+// canonical returns the target of the Key: the path of target itself, or buf with a query after it.
+func (r rules) canonical(buf, target []byte) ([]byte, fault) {
 	if len(target) > MaxTarget {
-		return nil, &Refusal{TooLong, fmt.Sprintf("%d bytes", len(target))}
+		return nil, fault{reason: TooLong, what: "target"}
 	}
 	path, query, asked := bytes.Cut(target, []byte("?"))
-	if refusal := checkPath(path); refusal != nil {
-		return nil, refusal
+	if f := checkPath(path); f.reason != 0 || !asked {
+		return path, f
 	}
-	if !asked {
-		return path, nil
-	}
-	kept, refusal := r.keepers(append(append(buf[:0], path...), '?'), query)
-	if refusal != nil {
-		return nil, refusal
-	}
+	kept, f := r.keepers(append(append(buf[:0], path...), '?'), query)
 	if len(kept)-len(path)-1 > MaxQuery {
-		return nil, &Refusal{TooLong, fmt.Sprintf("query of %d bytes", len(kept)-len(path)-1)}
+		f = fault{reason: TooLong, what: "query"}
 	}
-	return bytes.TrimSuffix(kept, []byte("?")), nil
+	return bytes.TrimSuffix(kept, []byte("?")), f
 }
 
 // keepers appends the parameters that are part of the key to dst, which ends with a question mark.
-func (r rules) keepers(dst, query []byte) ([]byte, *Refusal) {
+func (r rules) keepers(dst, query []byte) ([]byte, fault) {
 	separator := false
 	for more := true; more; {
 		var parameter []byte
 		parameter, query, more = bytes.Cut(query, []byte("&"))
 		name, value, _ := bytes.Cut(parameter, []byte("="))
-		if len(name) == 0 || bytes.ContainsFunc(name, func(c rune) bool { return c > 0x7e || !isUnreserved(byte(c)) }) {
-			return nil, &Refusal{BadQuery, fmt.Sprintf("parameter %q", name)}
+		keep, f := r.decide(name, value)
+		if f.reason != 0 {
+			return nil, f
 		}
-		switch {
-		case matches(r.keep, name):
-			if at := strayValue(value); at >= 0 {
-				return nil, &Refusal{BadQuery, fmt.Sprintf("byte %q in the value of %s", value[at], name)}
-			}
-			if separator {
-				dst = append(dst, '&')
-			}
-			dst, separator = append(dst, parameter...), true
-		case !matches(r.ignore, name):
-			return nil, &Refusal{UnknownQuery, string(name)}
-		case bytes.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }):
-			return nil, &Refusal{BadQuery, fmt.Sprintf("value of %s", name)}
+		if !keep {
+			continue
 		}
+		if separator {
+			dst = append(dst, '&')
+		}
+		dst, separator = append(dst, parameter...), true
 	}
-	return dst, nil
+	return dst, fault{}
+}
+
+// decide says whether a parameter is part of the key.
+func (r rules) decide(name, value []byte) (keep bool, f fault) {
+	switch {
+	case len(name) == 0:
+		return false, fault{reason: BadQuery, what: "empty parameter"}
+	case stray(name, isUnreserved) >= 0:
+		return false, fault{BadQuery, "parameter", name}
+	case matches(r.keep, name):
+		if strayValue(value) >= 0 {
+			return false, fault{BadQuery, "value of", name}
+		}
+		return true, fault{}
+	case !matches(r.ignore, name):
+		return false, fault{UnknownQuery, "parameter", name}
+	case stray(value, isVisible) >= 0:
+		return false, fault{BadQuery, "value of", name}
+	}
+	return false, fault{}
+}
+
+// stray returns the place of the first byte that is not allowed, or -1.
+func stray(s []byte, allowed func(byte) bool) int {
+	return slices.IndexFunc(s, func(c byte) bool { return !allowed(c) })
 }
 
 func matches(patterns []string, name []byte) bool {
@@ -136,41 +163,41 @@ func strayValue(value []byte) int {
 }
 
 // checkPath refuses what is no absolute path in normal form (RFC 3986, sections 3.3 and 6.2.2).
-func checkPath(path []byte) *Refusal {
+func checkPath(path []byte) fault {
 	if len(path) == 0 || path[0] != '/' {
-		return &Refusal{BadPath, "not an absolute path"}
+		return fault{BadPath, "no absolute path:", path}
 	}
 	start := 1
 	for i := 1; i <= len(path); i++ {
 		switch {
 		case i == len(path) || path[i] == '/':
-			if refusal := checkSegment(path[start:i], i == len(path)); refusal != nil {
-				return refusal
+			if f := checkSegment(path[start:i], i == len(path)); f.reason != 0 {
+				return f
 			}
 			start = i + 1
 		case isPathByte[path[i]]:
 		case path[i] == '%':
 			if !isPathEscape(path[i:]) {
-				return &Refusal{BadPath, fmt.Sprintf("escape %q", path[i:min(i+3, len(path))])}
+				return fault{BadPath, "escape", path[i:min(i+3, len(path))]}
 			}
 			i += 2
 		default:
-			return &Refusal{BadPath, fmt.Sprintf("byte %q", path[i])}
+			return fault{BadPath, "byte", path[i : i+1]}
 		}
 	}
-	return nil
+	return fault{}
 }
 
-func checkSegment(segment []byte, last bool) *Refusal {
+func checkSegment(segment []byte, last bool) fault {
 	switch {
 	case len(segment) == 0 && !last:
-		return &Refusal{BadPath, "empty segment"}
+		return fault{reason: BadPath, what: "empty segment"}
 	case string(segment) == "." || string(segment) == "..":
-		return &Refusal{BadPath, "dot segment"}
+		return fault{reason: BadPath, what: "dot segment"}
 	case len(segment) > MaxSegment:
-		return &Refusal{TooLong, fmt.Sprintf("segment of %d bytes", len(segment))}
+		return fault{reason: TooLong, what: "segment"}
 	}
-	return nil
+	return fault{}
 }
 
 // isPathEscape reports whether s begins with an escape that means what it says: two hexadecimal digits for a byte that
@@ -195,6 +222,9 @@ var isPathByte = func() (table [256]bool) {
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
+
+// isVisible reports the bytes that a query may hold without ending the target.
+func isVisible(c byte) bool { return ' ' < c && c < 0x7f && c != '#' }
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'

@@ -18,18 +18,18 @@ const (
 
 // Reasons that the origin's answer gives.
 const (
-	Status       Reason = iota + Asset + 1 // neither 200 nor a redirect
-	Redirect                               // a redirect, where the server cannot publish one
-	SetCookie                              // the answer sets a cookie
-	CacheControl                           // private, no-store or no-cache
-	Vary                                   // on more than Accept-Encoding
-	Marked                                 // markup or a header that says: not for everybody
-	Differs                                // two renders, one after the other, are not the same
-	Truncated                              // the body ended before its length
-	TooLarge                               // the body is larger than the limit
-	Slow                                   // no whole answer within the time limit
-	Unreachable                            // no answer at all
-	Unpublishable                          // the publisher or the server has no name or header for it
+	Status        Reason = iota + Asset + 1 // neither 200 nor a redirect
+	Redirect                                // a redirect, where the server cannot publish one
+	SetCookie                               // the answer sets a cookie
+	CacheControl                            // private, no-store or no-cache
+	Vary                                    // on more than Accept-Encoding
+	Marked                                  // markup or a header that says: not for everybody
+	Differs                                 // two renders, one after the other, are not the same
+	Truncated                               // the body ended before its length
+	TooLarge                                // the body is larger than the limit
+	Slow                                    // no whole answer within the time limit
+	Unreachable                             // no answer at all
+	Unpublishable                           // the publisher or the server has no name or header for it
 )
 
 // Reasons that the ranking and the budget give.

@@ -54,6 +54,27 @@ func (p *Publisher) Publish(ctx context.Context, pages []*staticify.Page) error 
 	return errors.Join(errs...)
 }
 
+// Accepts returns a *[staticify.Refusal] for a page that cannot be a file: its name is too long, the server could not
+// send its headers, or the origin's own limit of age leaves no time in which it could be served.
+func (p *Publisher) Accepts(page *staticify.Page) error {
+	files, err := p.Layout.Files(page)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if name := path.Base(f.Name); len(name) > maxName {
+			return &staticify.Refusal{Reason: staticify.TooLong, Detail: fmt.Sprintf("a file's name of %d bytes", len(name))}
+		}
+	}
+	if width := p.Layout.Width(); page.Lifetime > 0 && page.Lifetime < 3*width {
+		return &staticify.Refusal{Reason: staticify.CacheControl, Detail: fmt.Sprintf("good for %v only", page.Lifetime)}
+	}
+	return nil
+}
+
+// maxName is what file systems take for one name.
+const maxName = 255
+
 // Withdraw removes pages from what is being served, at once and without a new generation.
 func (p *Publisher) Withdraw(keys ...staticify.Key) error {
 	var errs []error

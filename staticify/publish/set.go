@@ -37,8 +37,8 @@ func (p *Publisher) plan(now time.Time, pages []*staticify.Page) *set {
 	s := &set{}
 	for _, one := range pages {
 		end := now.Round(0).Add(one.Left(now, maxAge))
-		files, err := p.Layout.Files(one)
-		if buckets := int(end.Sub(start) / width); err == nil && buckets > 0 {
+		buckets := int(end.Sub(start) / width)
+		if files, err := p.Layout.Files(one); err == nil && p.Accepts(one) == nil && buckets > 0 {
 			s.pages = append(s.pages, newPage(one, files, buckets))
 		}
 	}

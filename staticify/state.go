@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Status is what a Site that Runs has written down last.
-type Status struct {
+// Snapshot is what a Site that Runs has written down last.
+type Snapshot struct {
 	Time      time.Time    `json:"time"`
 	Pages     []PageStatus `json:"pages"`
 	Refused   []Outcome    `json:"refused"`
@@ -29,15 +29,15 @@ type PageStatus struct {
 	Bytes    int           `json:"bytes"`
 }
 
-// ReadStatus returns what the Site with this state directory has written down last.
-func ReadStatus(state string) (Status, error) {
-	var status Status
+// ReadSnapshot returns what the Site with this state directory has written down last.
+func ReadSnapshot(state string) (Snapshot, error) {
+	var status Snapshot
 	data, err := os.ReadFile(filepath.Join(state, "status.json"))
 	if err == nil {
 		err = json.Unmarshal(data, &status)
 	}
 	if err != nil {
-		return Status{}, fmt.Errorf("staticify: status: %w", err)
+		return Snapshot{}, fmt.Errorf("staticify: status: %w", err)
 	}
 	return status, nil
 }
@@ -46,10 +46,10 @@ func ReadStatus(state string) (Status, error) {
 func (s *Site) Counters() Counters { return s.status(time.Now()).Counters }
 
 // status is what is written down.
-func (s *Site) status(now time.Time) Status {
+func (s *Site) status(now time.Time) Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Time: now, Counters: s.store.counters, LastError: s.store.lastError}
+	status := Snapshot{Time: now, Counters: s.store.counters, LastError: s.store.lastError}
 	status.Counters.Refusals = map[string]uint64{}
 	for reason, n := range s.store.counters.Refusals {
 		status.Counters.Refusals[reason] = n

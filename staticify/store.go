@@ -59,8 +59,8 @@ func (s *store) count(change func(*Counters)) { change(&s.counters) }
 
 func (s *store) rendered(e *entry, page *Page) {
 	s.counters.Renders++
-	same := e.page != nil && &page.Body[0] == &e.page.Body[0]
-	if !same {
+	unchanged := e.page != nil && len(page.Body) > 0 && len(e.page.Body) > 0 && &page.Body[0] == &e.page.Body[0]
+	if !unchanged {
 		e.full = page.Took
 		if e.page == nil || string(page.Body) != string(e.page.Body) {
 			s.counters.Changed++

@@ -1,0 +1,2 @@
+// Package nginx has nginx serve published pages.
+package nginx

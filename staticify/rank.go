@@ -162,8 +162,8 @@ func (r *Ranker) Top(n int) []Ranked {
 	}
 	var top []Ranked
 	seconds := max(time.Second, r.span+r.since(r.latest)).Seconds()
-	// Those whose hits count less fall back, so some more than n are looked at.
-	for _, item := range r.pages.Top(2 * n) {
+	// All are looked at: what one client asked for may be above all others, and falls back.
+	for _, item := range r.pages.Top(r.pages.Len()) {
 		hits := item.Count - item.Error
 		if r.clients {
 			if item.Clients < r.MinClients {

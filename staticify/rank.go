@@ -28,9 +28,10 @@ type Ranker struct {
 	pages    *topk.Summary
 	refused  *topk.Summary // reason and detail
 	buf      []byte
-	anchor   time.Time     // of the last halving
+	first    time.Time     // request counted
 	latest   time.Time     // of all requests
-	span     time.Duration // what the counts stand for, up to anchor, halved with them
+	anchor   time.Time     // of the last halving
+	span     time.Duration // what the counts stand for, up to anchor: halved with them
 	clients  bool          // some request had an address
 	requests uint64
 	own      uint64
@@ -60,6 +61,7 @@ func (r *Ranker) start() {
 	r.MinClients = cmp.Or(r.MinClients, 2)
 	r.pages = topk.New(cmp.Or(r.Capacity, 8192))
 	r.refused = topk.New(256)
+	r.buf = make([]byte, 0, MaxTarget)
 }
 
 // Observe counts one request, and returns why it is not for a static file, or 0.
@@ -105,11 +107,7 @@ func (r *Ranker) judge(h *accesslog.Hit) ([]byte, fault) {
 	default:
 		return nil, fault{reason: Status, what: strconv.Itoa(h.Status)}
 	}
-	target, f := r.rules.canonical(r.buf, h.Target)
-	if len(target) > 0 && len(h.Target) != len(target) {
-		r.buf = target
-	}
-	return target, f
+	return r.rules.canonical(r.buf, h.Target)
 }
 
 // refuse counts a fault, by its reason and by what is worth telling apart.
@@ -130,7 +128,8 @@ func (r *Ranker) age(now time.Time) {
 	case now.IsZero():
 		return
 	case r.anchor.IsZero() || now.Before(r.anchor.Add(-r.HalfLife)):
-		r.anchor, r.latest = now, now
+		// Multiples of HalfLife are the same for all Rankers, so their counts can be added.
+		r.anchor, r.latest, r.first = now.Truncate(r.HalfLife), now, now
 		return
 	case now.After(r.latest):
 		r.latest = now
@@ -139,12 +138,20 @@ func (r *Ranker) age(now time.Time) {
 		if now.Sub(r.anchor) < r.HalfLife {
 			return
 		}
+		r.span = (r.span + r.since(r.anchor.Add(r.HalfLife))) / 2
 		r.anchor = r.anchor.Add(r.HalfLife)
-		r.span = (r.span + r.HalfLife) / 2
 		r.pages.Halve()
 		r.refused.Halve()
 	}
-	r.anchor = now
+	r.anchor = now.Truncate(r.HalfLife)
+}
+
+// since is how long has been counted since the last halving.
+func (r *Ranker) since(until time.Time) time.Duration {
+	if r.first.After(r.anchor) {
+		return until.Sub(r.first)
+	}
+	return until.Sub(r.anchor)
 }
 
 // Top returns the n busiest pages that enough clients ask for, busiest first. A log without addresses of clients is
@@ -154,7 +161,7 @@ func (r *Ranker) Top(n int) []Ranked {
 		return nil
 	}
 	var top []Ranked
-	seconds := max(time.Second, r.span+r.latest.Sub(r.anchor)).Seconds()
+	seconds := max(time.Second, r.span+r.since(r.latest)).Seconds()
 	// Those whose hits count less fall back, so some more than n are looked at.
 	for _, item := range r.pages.Top(2 * n) {
 		hits := item.Count - item.Error
@@ -172,7 +179,7 @@ func (r *Ranker) Top(n int) []Ranked {
 	return top[:min(n, len(top))]
 }
 
-// Merge adds what other has counted, of another server's log say. Other is not changed.
+// Merge adds what other has counted, of another server's log say. Their HalfLife must be the same. Other is not changed.
 func (r *Ranker) Merge(other *Ranker) {
 	if other.pages == nil {
 		return
@@ -180,20 +187,28 @@ func (r *Ranker) Merge(other *Ranker) {
 	if r.pages == nil {
 		r.start()
 	}
-	r.pages.Merge(other.pages)
-	r.refused.Merge(other.refused)
-	r.requests += other.requests
-	r.own += other.own
-	r.clients = r.clients || other.clients
-	for i, n := range other.reasons {
+	theirs := *other
+	theirs.pages, theirs.refused = clone(other.pages), clone(other.refused)
+	theirs.age(r.latest)
+	r.age(theirs.latest)
+	r.pages.Merge(theirs.pages)
+	r.refused.Merge(theirs.refused)
+	r.span = max(r.span, theirs.span)
+	if theirs.first.Before(r.first) {
+		r.first = theirs.first
+	}
+	r.requests += theirs.requests
+	r.own += theirs.own
+	r.clients = r.clients || theirs.clients
+	for i, n := range theirs.reasons {
 		r.reasons[i] += n
 	}
-	if other.latest.After(r.latest) {
-		r.latest = other.latest
-	}
-	if other.anchor.After(r.anchor) {
-		r.anchor, r.span = other.anchor, other.span
-	}
+}
+
+func clone(s *topk.Summary) *topk.Summary {
+	c := topk.New(s.Capacity())
+	c.Merge(s)
+	return c
 }
 
 // Requests is how many requests were seen, refused ones included, our own not.

@@ -165,7 +165,7 @@ func (f *Follower) resume() error {
 	if err := json.Unmarshal(text, &places); err != nil {
 		return fmt.Errorf("accesslog: %s does not hold a place: %w; remove it to read %s from its start", f.State, err, f.Path)
 	}
-	rotated, err := filepath.Glob(escapeGlob(f.Path) + "[.-]*")
+	rotated, err := filepath.Glob(escapeGlob(f.Path) + `[.\-]*`)
 	if err != nil {
 		return fmt.Errorf("accesslog: %w", err)
 	}

@@ -17,13 +17,13 @@ func (p *parser) object(line []byte) bool {
 	}
 	for {
 		var key, value []byte
-		if key, rest, ok = quoted(rest); !ok {
+		if key, rest, ok = p.quoted(rest); !ok {
 			return false
 		}
 		if rest, ok = after(rest, ':'); !ok {
 			return false
 		}
-		if value, rest, ok = jsonValue(rest); !ok || !p.member(key, value) {
+		if value, rest, ok = p.jsonValue(rest); !ok || !p.member(key, value) {
 			return false
 		}
 		next, more := after(rest, ',')
@@ -46,16 +46,16 @@ func (p *parser) member(key, value []byte) bool {
 }
 
 // jsonValue cuts the value off that s begins with. Strings come without their marks; what has no text comes empty.
-func jsonValue(s []byte) (value, rest []byte, ok bool) {
+func (p *parser) jsonValue(s []byte) (value, rest []byte, ok bool) {
 	s = blank(s)
 	if len(s) == 0 {
 		return nil, nil, false
 	}
 	switch s[0] {
 	case '"':
-		return quoted(s)
+		return p.quoted(s)
 	case '{', '[':
-		rest, ok = skipNested(s)
+		rest, ok = p.skipNested(s)
 		return nil, rest, ok
 	}
 	end := bytes.IndexAny(s, ",}] \t")
@@ -69,9 +69,9 @@ func jsonValue(s []byte) (value, rest []byte, ok bool) {
 	return value, rest, true
 }
 
-func quoted(s []byte) (text, rest []byte, ok bool) {
+func (p *parser) quoted(s []byte) (text, rest []byte, ok bool) {
 	s, ok = after(s, '"')
-	end := closingQuote(s)
+	end := p.closingQuote(s)
 	if !ok || end < 0 {
 		return nil, nil, false
 	}
@@ -79,12 +79,12 @@ func quoted(s []byte) (text, rest []byte, ok bool) {
 }
 
 // skipNested returns what follows the object or array that s begins with.
-func skipNested(s []byte) ([]byte, bool) {
+func (p *parser) skipNested(s []byte) ([]byte, bool) {
 	for depth := 0; len(s) > 0; {
 		switch s[0] {
 		case '"':
 			var ok bool
-			if _, s, ok = quoted(s); !ok {
+			if _, s, ok = p.quoted(s); !ok {
 				return nil, false
 			}
 			continue

@@ -9,6 +9,7 @@ import (
 type parser struct {
 	format   Format
 	hit      Hit
+	escapes  bool   // the line may hold escapes
 	upstream bool   // Took is the upstream's time already
 	decoded  []byte // values that held escapes
 
@@ -27,6 +28,7 @@ func newParser(f Format) *parser {
 // parse reports whether the line, without its line feed, is in the format.
 func (p *parser) parse(line []byte) bool {
 	p.hit, p.upstream, p.decoded = Hit{}, false, p.decoded[:0]
+	p.escapes = !p.format.raw && bytes.IndexByte(line, '\\') >= 0
 	if p.format.json {
 		return p.object(line)
 	}
@@ -37,7 +39,7 @@ func (p *parser) parse(line []byte) bool {
 	for i := range p.format.steps {
 		s := &p.format.steps[i]
 		end := p.end(line, s)
-		if end < 0 || !hasPrefix(line[end:], s.stop) || !p.set(s.field, line[:end]) {
+		if end < 0 || s.field != skipped && !p.set(s.field, line[:end]) {
 			return false
 		}
 		line = line[end+len(s.stop):]
@@ -46,34 +48,37 @@ func (p *parser) parse(line []byte) bool {
 	return len(line) == 0 || line[0] == ' '
 }
 
-// end returns where the value at the start of line ends, or -1.
+// end returns where the value at the start of line ends: where the text after it begins, or -1.
 func (p *parser) end(line []byte, s *step) int {
 	switch {
-	case s.quoted && !p.format.raw:
-		return closingQuote(line)
 	case s.stop == "":
 		return len(line)
+	case s.quoted:
+		end := p.closingQuote(line)
+		if end >= 0 && hasPrefix(line[end:], s.stop) {
+			return end
+		}
+		return -1
 	case len(s.stop) == 1:
-		return bytes.IndexByte(line, s.stop[0])
+		return nearByte(line, s.stop[0])
 	}
-	for from := 0; ; {
-		i := bytes.IndexByte(line[from:], s.stop[0])
+	for from := 0; ; from++ {
+		i := nearByte(line[from:], s.stop[0])
 		if i < 0 {
 			return -1
 		}
 		if from += i; hasPrefix(line[from:], s.stop) {
 			return from
 		}
-		from++
 	}
 }
 
-// closingQuote returns the place of the first quotation mark that no backslash precedes, or -1.
-func closingQuote(s []byte) int {
+// closingQuote returns the place of the first quotation mark that no backslash escapes, or -1.
+func (p *parser) closingQuote(s []byte) int {
 	for from := 0; ; {
 		i := bytes.IndexByte(s[from:], '"')
-		if i < 0 {
-			return -1
+		if i < 0 || !p.escapes {
+			return i
 		}
 		slash := bytes.IndexByte(s[from:from+i], '\\')
 		if slash < 0 {
@@ -85,8 +90,27 @@ func closingQuote(s []byte) int {
 	}
 }
 
+// hasPrefix is for the few bytes between two fields: a loop is faster than a call there.
 func hasPrefix(s []byte, prefix string) bool {
-	return len(s) >= len(prefix) && string(s[:len(prefix)]) == prefix
+	if len(s) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if s[i] != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// nearByte is bytes.IndexByte for what is mostly near the start.
+func nearByte(s []byte, c byte) int {
+	for i := range min(len(s), 8) {
+		if s[i] == c {
+			return i
+		}
+	}
+	return bytes.IndexByte(s, c)
 }
 
 // set stores one value, and reports whether it is one.
@@ -138,7 +162,7 @@ func (p *parser) text(v []byte) []byte {
 	if len(v) == 1 && v[0] == '-' {
 		return nil
 	}
-	if p.format.raw || bytes.IndexByte(v, '\\') < 0 {
+	if !p.escapes || bytes.IndexByte(v, '\\') < 0 {
 		return v
 	}
 	from := len(p.decoded)
@@ -188,7 +212,7 @@ func (p *parser) setUpstream(v []byte) bool {
 
 // splitRequest cuts a request line at its first blank and its last. What is no request line has no method.
 func splitRequest(v []byte) (method, target []byte) {
-	first, last := bytes.IndexByte(v, ' '), bytes.LastIndexByte(v, ' ')
+	first, last := nearByte(v, ' '), bytes.LastIndexByte(v, ' ')
 	switch {
 	case first <= 0:
 		return nil, v

@@ -102,6 +102,9 @@ func headOf(file io.ReaderAt, size int64) (head, error) {
 	if err != nil && err != io.EOF {
 		return head{}, fmt.Errorf("accesslog: %w", err)
 	}
+	if n == 0 {
+		return head{}, nil
+	}
 	h := fnv.New64a()
 	h.Write(first[:n])
 	return head{Size: int64(n), Hash: h.Sum64()}, nil

@@ -107,6 +107,9 @@ func (s *Summary) sink(n node) {
 	}
 }
 
+// Capacity is how many keys can be listed.
+func (s *Summary) Capacity() int { return s.capacity }
+
 // Len is how many keys are listed.
 func (s *Summary) Len() int { return len(s.entries) }
 

@@ -144,7 +144,7 @@ require_once ABSPATH . 'wp-settings.php';
 }
 
 // Posts is how many posts there are, beside WordPress's own.
-const Posts = 40
+const Posts = 120
 
 // PostPath is where post n is, from 1 on.
 func PostPath(n int) string { return fmt.Sprintf("/2016/04/%02d/post-%d/", 1+n%28, n) }

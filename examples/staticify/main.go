@@ -13,7 +13,8 @@ Example: staticify plan --log /var/log/nginx/access.log --svg plan.svg`
 type grammar struct {
 	cli.Flags
 	staticify.Source
-	Plan staticify.Plan `cmd:"" help:"Tell from access logs which pages would be files, and what that would save. Changes nothing."`
+	Plan     staticify.Plan     `cmd:"" help:"Tell from access logs which pages would be files, and what that would save. Changes nothing."`
+	Simulate staticify.Simulate `cmd:"" help:"Show the hit ratio rise: a slow site, its visitors and a web server, all in this process."`
 }
 
 func main() {

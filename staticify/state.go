@@ -81,6 +81,25 @@ func (s *Site) start() error {
 		}
 	}
 	s.ready = true
+	return s.restore()
+}
+
+// restore reads what an earlier process had counted.
+func (s *Site) restore() error {
+	if s.State == "" || s.Ranker == nil {
+		return nil
+	}
+	name := filepath.Join(s.State, "ranking")
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = s.Ranker.UnmarshalBinary(data)
+	}
+	if err != nil {
+		return fmt.Errorf("staticify: %s: %w; remove it to count anew", name, err)
+	}
 	return nil
 }
 
@@ -89,15 +108,29 @@ func (s *Site) save(now time.Time) error {
 	if s.State == "" {
 		return nil
 	}
-	data, err := json.Marshal(s.status(now))
+	status, err := json.Marshal(s.status(now))
 	if err == nil {
-		err = replaceFile(filepath.Join(s.State, "status.json"), append(data, '\n'))
+		err = replaceFile(filepath.Join(s.State, "status.json"), append(status, '\n'))
 	}
-	errs := []error{err}
+	errs := []error{err, s.saveRanking()}
+	if errs[1] != nil {
+		return errors.Join(errs...)
+	}
 	for _, log := range s.Logs {
 		errs = append(errs, log.Save())
 	}
 	return errors.Join(errs...)
+}
+
+func (s *Site) saveRanking() error {
+	if s.Ranker == nil {
+		return nil
+	}
+	data, err := s.Ranker.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	return replaceFile(filepath.Join(s.State, "ranking"), data)
 }
 
 // askPurge leaves word for the process that Runs.

@@ -36,7 +36,7 @@ type entry struct {
 	full      time.Duration // what a whole render took
 	took      time.Duration // what the last render took
 	refusal   *Refusal      // of the last render
-	failures  int           // renders in a row that the origin did not answer well
+	failures  int           // refused renders in a row
 	retry     time.Time     // not before
 	rendering bool
 	forgotten time.Time // renders that began before do not count
@@ -78,13 +78,14 @@ func (s *store) refused(e *entry, r *Refusal, now time.Time, interval time.Durat
 	}
 	s.counters.Refusals[r.Reason.String()]++
 	e.refusal = r
-	if r.transient() {
-		e.retry = now.Add(interval << min(e.failures, 6))
-		e.failures++
-		return
+	if !r.transient() {
+		e.page = nil
 	}
-	e.page = nil
 	e.retry = now.Add(retryAfter)
+	if r.transient() || r.Reason == Differs { // which a page does that was just edited
+		e.retry = now.Add(min(retryAfter, interval<<min(e.failures, 16)))
+	}
+	e.failures++
 }
 
 // transient reports whether a refusal speaks of the origin rather than of the page.

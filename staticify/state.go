@@ -45,6 +45,13 @@ func ReadSnapshot(state string) (Snapshot, error) {
 // Counters returns the present ones.
 func (s *Site) Counters() Counters { return s.status(time.Now()).Counters }
 
+// Published is how many pages the last generation was made of.
+func (s *Site) Published() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.store.pages())
+}
+
 // status is what is written down.
 func (s *Site) status(now time.Time) Snapshot {
 	s.mu.Lock()

@@ -61,6 +61,7 @@ type Site struct {
 	queue []Key // to be rendered, earliest deadline first
 	wake  chan struct{}
 	ready bool
+	saved time.Time // the ranking; of the goroutine that publishes
 }
 
 // Report says what one round has done.
@@ -102,7 +103,7 @@ func (s *Site) RunOnce(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	pages, err := s.publish(ctx)
-	errs = append(errs, err, s.save(time.Now()))
+	errs = append(errs, err, s.save(time.Now(), true))
 	return s.report(schedule, len(due), len(pages)), errors.Join(errs...)
 }
 
@@ -132,7 +133,7 @@ func (s *Site) tick(ctx context.Context) {
 		var err error
 		select {
 		case <-ctx.Done():
-			s.problem(ctx, s.save(time.Now()))
+			s.problem(ctx, s.save(time.Now(), true))
 			return
 		case <-purges.C:
 			err = s.purgeAsked()
@@ -141,7 +142,7 @@ func (s *Site) tick(ctx context.Context) {
 			_, due := s.schedule(time.Now())
 			s.enqueue(due)
 			_, publishErr := s.publish(ctx)
-			err = errors.Join(err, publishErr, s.save(time.Now()))
+			err = errors.Join(err, publishErr, s.save(time.Now(), false))
 		}
 		s.problem(ctx, err)
 	}

@@ -45,6 +45,13 @@ func ReadSnapshot(state string) (Snapshot, error) {
 // Counters returns the present ones.
 func (s *Site) Counters() Counters { return s.status(time.Now()).Counters }
 
+// Published is how many pages the last generation was made of.
+func (s *Site) Published() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.store.pages())
+}
+
 // status is what is written down.
 func (s *Site) status(now time.Time) Snapshot {
 	s.mu.Lock()
@@ -103,19 +110,27 @@ func (s *Site) restore() error {
 	return nil
 }
 
-// save writes down what outlives a restart: first what was counted, then how far the logs were read.
-func (s *Site) save(now time.Time) error {
+// saveEvery is how often what was counted is written down: a disk may be an SD card.
+const saveEvery = time.Minute
+
+// save writes down the status and, now and then and in the end, what outlives a restart: first what was counted, then
+// how far the logs were read.
+func (s *Site) save(now time.Time, end bool) error {
 	if s.State == "" {
 		return nil
 	}
 	status, err := json.Marshal(s.status(now))
 	if err == nil {
-		err = replaceFile(filepath.Join(s.State, "status.json"), append(status, '\n'))
+		err = replaceFile(filepath.Join(s.State, "status.json"), append(status, '\n'), false)
 	}
-	errs := []error{err, s.saveRanking()}
-	if errs[1] != nil {
-		return errors.Join(errs...)
+	if err != nil || !end && now.Sub(s.saved).Abs() < saveEvery {
+		return err
 	}
+	if err := s.saveRanking(); err != nil {
+		return err
+	}
+	s.saved = now
+	var errs []error
 	for _, log := range s.Logs {
 		errs = append(errs, log.Save())
 	}
@@ -130,7 +145,7 @@ func (s *Site) saveRanking() error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(s.State, "ranking"), data)
+	return replaceFile(filepath.Join(s.State, "ranking"), data, true)
 }
 
 // askPurge leaves word for the process that Runs.
@@ -146,7 +161,7 @@ func (s *Site) askPurge(keys []Key) error {
 		return err
 	}
 	name := fmt.Sprintf("%d-%d.json", time.Now().UnixNano(), os.Getpid())
-	return replaceFile(filepath.Join(s.State, "purge", name), data)
+	return replaceFile(filepath.Join(s.State, "purge", name), data, false)
 }
 
 // purgeAsked does what other processes have asked for.
@@ -181,15 +196,19 @@ func (s *Site) purgeFile(name string) error {
 	return errors.Join(err, os.Remove(name))
 }
 
-// replaceFile writes a file beside its place, and renames it. Only its owner can read it.
-func replaceFile(path string, data []byte) error {
+// replaceFile writes a file beside its place, and renames it. Only its owner can read it. Without sync a power cut may
+// leave an older one.
+func replaceFile(path string, data []byte, sync bool) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if sync {
+		err = errors.Join(err, f.Sync())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

@@ -1,11 +1,8 @@
 package nginx_test
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,10 +32,7 @@ type site struct {
 
 func newSite(t *testing.T, maxAge time.Duration, extra string) *site {
 	lab.Need(t, "nginx")
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Origin", "yes")
-		fmt.Fprintf(w, "origin %s %s", r.Method, r.RequestURI)
-	}))
+	origin := httptest.NewServer(http.HandlerFunc(weblab.Origin))
 	t.Cleanup(origin.Close)
 	dir := weblab.Dir(t)
 	c := nginx.Config{
@@ -83,87 +77,20 @@ func page(target string, header ...string) *staticify.Page {
 	return &staticify.Page{Key: key, Header: h, Body: []byte("static " + key.String()), Rendered: time.Now()}
 }
 
-// answer is a response and its whole body.
-type answer struct {
-	*http.Response
-	body string
-}
-
-// raw sends a request as it stands.
-func (s *site) raw(t *testing.T, request string) answer {
+func (s *site) get(t *testing.T, target string, header ...string) weblab.Answer {
 	t.Helper()
-	conn, err := net.Dial("tcp", s.Address)
-	require.NoError(t, err)
-	defer conn.Close()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
-	_, err = io.WriteString(conn, request)
-	require.NoError(t, err)
-	method, _, _ := strings.Cut(request, " ")
-	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
-	require.NoError(t, err, request)
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err, request)
-	return answer{response, string(body)}
-}
-
-func (s *site) get(t *testing.T, target string, header ...string) answer {
-	t.Helper()
-	request := "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n"
-	for i := 0; i < len(header); i += 2 {
-		request += header[i] + ": " + header[i+1] + "\r\n"
-	}
-	return s.raw(t, request+"\r\n")
+	return weblab.Get(t, s.Address, host, target, header...)
 }
 
 // Requests that must never get a file, and those that do.
 func TestWhoGetsAFile(t *testing.T) {
 	s := newSite(t, 0, "")
-	s.publish(t, page("/"), page("/blog/"), page("/blog"), page("/About/"), page("/caf%C3%A9/"), page("/blog/?page=2"),
-		page("/blog/?page=2&s=x"), page("/a(b),c'd"), page("/x/y/z.html", "Link", "</z>; rel=x"))
-	blog := "static /blog/"
-	for _, target := range []string{"/", "/blog/", "/blog", "/About/", "/caf%C3%A9/", "/blog/?page=2", "/blog/?page=2&s=x", "/a(b),c'd", "/x/y/z.html"} {
-		require.Equal(t, "static "+target, s.get(t, target).body)
+	var pages []*staticify.Page
+	for _, target := range weblab.Published {
+		pages = append(pages, page(target))
 	}
-	for _, target := range []string{"/blog/?utm_source=a", "/blog/?utm_source=a&gclid=b", "/blog/?fbclid"} {
-		require.Equal(t, blog, s.get(t, target).body, target)
-	}
-	for _, target := range []string{"/blog/?page=2&utm_source=a", "/blog/?gclid=1&page=2", "/blog/?gclid=1&page=2&utm_x="} {
-		require.Equal(t, "static /blog/?page=2", s.get(t, target).body, target)
-	}
-	for _, cookie := range []string{"", "_ga=GA1.2.3", "_ga_X1=GS1.1; _gid=GA1.2", "__utmz=1.2.utmcsr=(direct)|utmccn=(direct)"} {
-		require.Equal(t, blog, s.get(t, "/blog/", "Cookie", cookie).body, cookie)
-	}
-	require.Equal(t, "", s.raw(t, "HEAD /blog/ HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n").body)
-	require.Equal(t, blog, s.raw(t, "GET http://"+host+"/blog/ HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n").body)
-
-	for _, target := range []string{
-		"//blog/", "/blog//", "/blog/?", "/blog/??page=2", "/blog/?page=2&", "/blog/?&page=2", "/blog/?page=2&&s=x", "/blog/?s=x&page=2",
-		"/blog/?page=3", "/blog/?x=1", "/blog/?page=2&x=1", "/blog/?utm_source=a&page=2&gclid=x&s=x", "/blog/?page=2&gclid=x&s=x", "/blog/?utm_source=a&",
-		"/%62log/", "/blog%2F", "/x/../blog/", "/./blog/", "/blog/.", "/blog/..", "/blog/x/../", "/about/", "/ABOUT/", "/caf%c3%a9/", "/café/",
-		"/?../../../../../../etc/hostname", "/?page=../../../etc/hostname", "/blog/^", "/blog/^page=2", "/blog/%5E", "/.off", "/current", "/blog/?PAGE=2", "/blog/?page=%2e",
-		"/blog/#x", "/blog/?page=2#x", "/blog/;x", "/blog/\\..", "/blog/?page=" + strings.Repeat("1", 300), "/" + strings.Repeat("x", 300), "/" + strings.Repeat("x/", 600),
-	} {
-		got := s.get(t, target)
-		require.Empty(t, got.Header.Get("Cache-Status"), target)
-	}
-	for _, header := range [][]string{
-		{"Cookie", "PHPSESSID=1"}, {"Cookie", "_ga=1; wordpress_logged_in_x=1"}, {"Cookie", "_ga=1\r\nCookie: comment_author_x=1"}, {"Cookie", "x"},
-		{"Cookie", "_gax"}, {"Cookie", "x_ga=1"}, {"Cookie", "_ga=1, x=2"}, {"Cookie", ";"}, {"Cookie", "_GID=1"}, {"Cookie", "_gid2=1"},
-		{"Authorization", "Basic eDp5"}, {"Authorization", "|"}, {"Content-Length", "0"}, {"If-Match", "x"}, {"If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"},
-	} {
-		got := s.get(t, "/blog/", header...)
-		require.Equal(t, "origin GET /blog/", got.body, header)
-	}
-	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get"} {
-		got := s.raw(t, method+" /blog/ HTTP/1.1\r\nHost: "+host+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-		require.NotContains(t, got.body, "static", method)
-	}
-	for _, other := range []string{"example.org", "www.example.org.", "www.example.org:81", "evil.example", "www.example.org.evil.example", "wwwxexample.org"} {
-		got := s.raw(t, "GET /blog/ HTTP/1.1\r\nHost: "+other+"\r\nConnection: close\r\n\r\n")
-		require.Equal(t, "origin GET /blog/", got.body, other)
-	}
-	got := s.raw(t, "GET http://evil.example/blog/ HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
-	require.NotContains(t, got.body, "static")
+	s.publish(t, append(pages, page("/header", "Link", "</z>; rel=x"))...)
+	weblab.CheckGate(t, s.Address, host)
 }
 
 // Headers and encodings are those of the page.
@@ -176,7 +103,7 @@ func TestHeadersAndEncodings(t *testing.T) {
 	s.publish(t, page("/", "Cache-Control", "no-cache"), long, feed)
 
 	got := s.get(t, "/long/")
-	require.Equal(t, string(long.Body), got.body)
+	require.Equal(t, string(long.Body), got.Body)
 	require.Equal(t, `<https://x/>; rel="a", <https://y/>; rel="b"`, got.Header.Get("Link"))
 	require.Equal(t, `default-src 'self' "$x" \`, got.Header.Get("Content-Security-Policy"))
 	require.Equal(t, "text/html; charset=UTF-8", got.Header.Get("Content-Type"))
@@ -196,12 +123,12 @@ func TestHeadersAndEncodings(t *testing.T) {
 		got := s.get(t, "/long/", "Accept-Encoding", accept)
 		require.Equal(t, want, got.Header.Get("Content-Encoding"), accept)
 		require.Equal(t, []string{"Accept-Encoding"}, got.Header.Values("Vary"), accept)
-		require.Equal(t, string(long.Body), decoded(t, got), accept)
+		require.Equal(t, string(long.Body), got.Decoded(t), accept)
 	}
 	again := s.get(t, "/long/", "If-None-Match", got.Header.Get("ETag"))
 	require.Equal(t, http.StatusNotModified, again.StatusCode)
 	require.Equal(t, http.StatusOK, s.get(t, "/long/", "Range", "bytes=0-3").StatusCode)
-	require.Equal(t, "origin GET /none", s.get(t, "/none").body)
+	require.Equal(t, "origin GET /none", s.get(t, "/none").Body)
 }
 
 // The server stops by itself.
@@ -216,7 +143,7 @@ func TestNobodyPublishes(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	require.Equal(t, "origin GET /", s.get(t, "/").body)
+	require.Equal(t, "origin GET /", s.get(t, "/").Body)
 }
 
 // A configuration that nginx refuses, for our own fault or another's, is taken back, and nginx serves on.
@@ -232,13 +159,13 @@ func TestRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(foreign, append(good, "oops;"...), 0o644))
 	require.NoError(t, s.publisher.Publish(t.Context(), []*staticify.Page{page("/"), other}))
 	err = s.server.Configure(t.Context(), []*staticify.Page{page("/"), other})
-	var refused *nginx.RefusedError
+	var refused *staticify.ConfigError
 	require.ErrorAs(t, err, &refused)
 	require.True(t, refused.Foreign)
 	require.ErrorContains(t, err, "oops")
 	require.Equal(t, before, s.files(t))
-	require.Equal(t, "static /", s.get(t, "/").body)
-	require.Equal(t, "origin GET /other", s.get(t, "/other").body)
+	require.Equal(t, "static /", s.get(t, "/").Body)
+	require.Equal(t, "origin GET /other", s.get(t, "/other").Body)
 
 	require.NoError(t, os.WriteFile(foreign, good, 0o644))
 	s.server.ReloadCommand = []string{"false"}
@@ -246,7 +173,7 @@ func TestRefused(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.False(t, refused.Foreign)
 	require.Equal(t, before, s.files(t))
-	require.Equal(t, "static /", s.get(t, "/").body)
+	require.Equal(t, "static /", s.get(t, "/").Body)
 
 	s.server.ReloadCommand = s.Reload
 	s.publish(t, page("/"), other)

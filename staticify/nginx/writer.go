@@ -43,7 +43,7 @@ func (w *writer) bytes() ([]byte, error) {
 // regex is the key of a map that is a regular expression; it is case sensitive.
 type regex string
 
-func (r regex) quoted() string { return `"~` + strings.ReplaceAll(string(r), `"`, `\"`) + `"` }
+func (r regex) quoted() string { return quote("~" + string(r)) }
 
 // value quotes a value of a map in which nothing is a variable.
 func (w *writer) value(s string) string {

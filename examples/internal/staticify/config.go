@@ -27,12 +27,20 @@ type Config struct {
 	Budget         Budget        `yaml:"budget"`
 	Query          Query         `yaml:"query"`
 	CookiesIgnored []string      `yaml:"cookies_ignored"`
+	ServerRoot     string        `yaml:"server_root"`   // publish[0] as the web server sees it
+	ServerConfig   string        `yaml:"server_config"` // directory of the files that it includes
+	ServerTest     []string      `yaml:"server_test"`
+	ServerReload   []string      `yaml:"server_reload"`
 }
 
 // Origin is the server that makes the pages.
 type Origin struct {
 	URL  string `yaml:"url"`
 	Host string `yaml:"host"` // the site's name, sent as Host
+	// Scheme is http or https, by which visitors come: the origin is told by
+	// X-Forwarded-Proto, and files are for that scheme alone.
+	Scheme    string   `yaml:"scheme"`
+	AllowVary []string `yaml:"allow_vary"` // request headers that answers may vary on: Cookie
 }
 
 // Budget is what rendering may cost.
@@ -60,7 +68,30 @@ func Parse(name string, data []byte) (*Config, error) {
 	c.checkPlaces(d)
 	c.checkBudget(d)
 	c.checkRules(d)
+	c.checkServer(d)
 	return &c, d.Err()
+}
+
+// checkServer leaves to the server's package what it knows best.
+func (c *Config) checkServer(d *strictyaml.Document) {
+	if s := c.Origin.Scheme; s != "" && s != "http" && s != "https" {
+		d.Problem("origin.scheme", "want http or https, not %q", s)
+	}
+	for key, path := range map[string]string{"server_root": c.ServerRoot, "server_config": c.ServerConfig} {
+		if path != "" && !filepath.IsAbs(path) {
+			d.Problem(key, "want an absolute path, not %q", path)
+		}
+	}
+	for key, command := range map[string][]string{"server_test": c.ServerTest, "server_reload": c.ServerReload} {
+		if d.Given(key) && len(command) == 0 {
+			d.Problem(key, "want a command and its arguments, as a list")
+		}
+	}
+	if d.Err() == nil {
+		if err := c.layout().Validate(); err != nil {
+			d.Problem("server", "%v", err)
+		}
+	}
 }
 
 func (c *Config) checkOrigin(d *strictyaml.Document) {

@@ -1,5 +1,6 @@
 // Package pcre writes the rules of keys and cookies as regular expressions for the web servers. They accept no request
-// whose key is another one, and may refuse what [staticify.Query.Canonical] accepts: then the origin answers.
+// whose key is another one, and may refuse what [staticify.Query.Canonical] accepts: then the origin answers. No
+// expression holds a quotation mark or an apostrophe, which the servers' configurations cannot all quote.
 package pcre
 
 import (
@@ -12,8 +13,8 @@ import (
 const (
 	nameByte = `[A-Za-z0-9._~-]`
 	keptByte = `(?:[A-Za-z0-9._~+-]|%[0-9A-Fa-f]{2})`
-	anyByte  = `[!-"$%'-~]` // printable, neither # nor &
-	segment  = `(?!\.\.?(?:[/? ]|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+`
+	anyByte  = `[!\x22$%\x27-~]` // printable, neither # nor &
+	segment  = `(?!\.\.?(?:[/? ]|$))[A-Za-z0-9._~!$&\x27()*+,;=:@%-]+`
 )
 
 // Path matches an absolute path without empty and dot segments. Escapes stay as they are sent: a file's name has the

@@ -157,6 +157,10 @@ func (r *replay) step(now time.Time) {
 		r.from, r.selected = now, now
 		return
 	}
+	if now.Before(r.selected.Add(-r.Ranker.HalfLife)) { // the clock was set back
+		r.selected = now
+		r.Ranker.Age(now)
+	}
 	rounds := now.Sub(r.selected) / r.Budget.Interval
 	if rounds < 1 {
 		return

@@ -128,11 +128,37 @@ func TestDecay(t *testing.T) {
 	// A year without a request, and a clock that is set back.
 	r.Observe(hit("/new", 1, 365*24*time.Hour))
 	require.Less(t, r.pages.Top(1)[0].Count, 1.1)
+	r.Age(noon)
 	r.Observe(hit("/back", 1, 0))
 	r.Observe(hit("/back", 2, time.Second))
 	require.Equal(t, []string{"/back"}, ranked(r, 1))
 	r.Observe(hit("/back", 3, time.Second+time.Minute))
 	require.InDelta(t, 2, r.Top(1)[0].Hits, 0.01, "the clock goes on from where it was set to")
+}
+
+// The logs of two servers are read one after the other, hours of them: the second one does not wear off what the first
+// one said.
+func TestLogsOneAfterTheOther(t *testing.T) {
+	r := &Ranker{HalfLife: time.Minute}
+	for _, name := range []string{"/first", "/second"} {
+		for i := range 5 * 3600 {
+			r.Observe(hit(name, i, time.Duration(i)*time.Second))
+		}
+	}
+	top := r.Top(2)
+	require.Len(t, top, 2)
+	require.InEpsilon(t, top[0].Hits, top[1].Hits, 0.3)
+}
+
+// Counts halve while nothing is asked for.
+func TestAge(t *testing.T) {
+	r := &Ranker{HalfLife: time.Minute}
+	r.Age(noon)
+	observe(r, "/", 80)
+	r.Age(noon.Add(3 * time.Minute))
+	require.InDelta(t, 10, r.Top(1)[0].Hits, 0.01)
+	r.Age(noon.Add(2 * time.Minute))
+	require.InDelta(t, 10, r.Top(1)[0].Hits, 0.01)
 }
 
 // At an even rate, Rate is that rate, however the counts were halved.

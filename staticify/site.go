@@ -269,6 +269,7 @@ func (s *Site) readLogs() error {
 			return nil
 		}))
 	}
+	s.Ranker.Age(time.Now())
 	return errors.Join(errs...)
 }
 

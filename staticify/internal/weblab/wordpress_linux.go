@@ -161,7 +161,7 @@ func (w *WordPress) install(t testing.TB) {
 	sql.WriteString("UPDATE wp_options SET option_value='/%year%/%monthnum%/%day%/%postname%/' WHERE option_name='permalink_structure';\n")
 	sql.WriteString("UPDATE wp_options SET option_value='' WHERE option_name='rewrite_rules';\n")
 	for n := 1; n <= Posts; n++ {
-		date := fmt.Sprintf("2016-04-%02d 10:00:00", 1+n%28)
+		date := fmt.Sprintf("2016-04-%02d 10:%02d:00", 1+n%28, n/28) // no two alike: MySQL would shuffle them
 		fmt.Fprintf(&sql, `INSERT INTO wp_posts (ID, post_author, post_date, post_date_gmt, post_content, post_title, post_excerpt, post_status, comment_status,
 			ping_status, post_name, to_ping, pinged, post_modified, post_modified_gmt, post_content_filtered, post_parent, guid, menu_order, post_type)
 			VALUES (%d, 1, '%s', '%s', '%s', 'Post %d', '', 'publish', 'open', 'open', 'post-%d', '', '', '%[2]s', '%[2]s', '', 0, 'http://%s/?p=%[1]d', 0, 'post');

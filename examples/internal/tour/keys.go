@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec/rollover"
+	"github.com/berryrack/berryrack/dnssec/rollover/plan"
 )
 
 // planLines is how much of the plan is told in words; all of it is in the picture.
@@ -19,7 +20,7 @@ func rollKeys(context.Context, *Tour) (result, error) {
 	// shown:
 	state := rollover.State{Zone: "example.org.", Signed: true}
 	policy := rollover.Policy{Parent: rollover.ByRegistrar, KSKLifetime: 180 * 24 * time.Hour}
-	timeline := rollover.Plan(state, policy, rollover.Observations{}, rollover.ParentModel{}, now, now.AddDate(1, 0, 0))
+	timeline := plan.Of(state, policy, rollover.Observations{}, rollover.ParentModel{}, now, now.AddDate(1, 0, 0))
 	// until here
 	if len(timeline.Stuck) > 0 {
 		return result{}, fmt.Errorf("the plan gets stuck: %s", timeline.Stuck[0])
@@ -31,8 +32,8 @@ func rollKeys(context.Context, *Tour) (result, error) {
 	if err := timeline.WriteText(&text); err != nil {
 		return result{}, err
 	}
-	_, plan, _ := strings.Cut(text.String(), "plan:\n")
-	first := strings.Join(strings.SplitAfterN(plan, "\n", planLines+1)[:planLines], "")
+	_, future, _ := strings.Cut(text.String(), "plan:\n")
+	first := strings.Join(strings.SplitAfterN(future, "\n", planLines+1)[:planLines], "")
 	return result{
 		facts:   []string{fmt.Sprintf("%d keys come and go within a year, and so it begins:\n%s", len(timeline.Lanes), strings.TrimRight(first, "\n"))},
 		picture: template.HTML(picture.String()),

@@ -38,6 +38,7 @@ var stops = []stop{
 	{"zone", "The zone is signed and served", signZone},
 	{"keys", "One click, and the keys change themselves", rollKeys},
 	{"certificate", "A certificate through dns-01, and https with it", getCertificate},
+	{"static", "The busy pages become files", makeStatic},
 	{"nat64", "An IPv4-only server, reached over IPv6", reachIPv4},
 	{"graph", "munin is configured, and the tour graphs itself", graphItself},
 }
@@ -67,6 +68,9 @@ type Report struct {
 // Run goes through all stops, ends at the first that fails, and returns the
 // path of the page.
 func (t *Tour) Run(ctx context.Context) (page string, err error) {
+	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+		return "", err
+	}
 	t.scratch, err = os.MkdirTemp("", "tour")
 	if err != nil {
 		return "", err
@@ -83,9 +87,6 @@ func (t *Tour) Run(ctx context.Context) (page string, err error) {
 			fmt.Fprint(t.Out, indent(fact+"\n", "   "))
 		}
 		fmt.Fprintf(t.Out, "\n%s\n", indent(report.Code, "       "))
-	}
-	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
-		return "", err
 	}
 	page = filepath.Join(t.Dir, "index.html")
 	return page, writePage(page, t.done)

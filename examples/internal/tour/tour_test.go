@@ -35,7 +35,7 @@ func TestStopFails(t *testing.T) {
 	t.Setenv("TMPDIR", dir+"/missing")
 	_, err := tour.Run(t.Context())
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = os.Stat(tour.Dir)
+	_, err = os.Stat(tour.Dir + "/index.html")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

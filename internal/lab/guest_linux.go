@@ -1,9 +1,11 @@
 package lab
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,11 +50,7 @@ func guestInit(t *testing.T, modules []string) string {
 /bin/busybox mkdir -m 1777 /run/tmp
 /bin/busybox ip link set lo up
 `)
-	files, err := Modules(modules...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range files {
+	for _, path := range moduleFiles(t, modules) {
 		fmt.Fprintf(&b, "/bin/busybox insmod %s\n", path)
 	}
 	dir, err := os.Getwd()
@@ -71,6 +69,50 @@ func guestInit(t *testing.T, modules []string) string {
 	}
 	fmt.Fprintf(&b, "2>&1\necho \"%s$?\"\n/bin/busybox poweroff -f\n", guestExit)
 	return b.String()
+}
+
+// moduleFiles returns the files of the modules and of what they need, in the
+// order in which they can be loaded.
+func moduleFiles(t *testing.T, modules []string) []string {
+	list, err := filepath.Glob(filepath.Join(umlModules, "*", "modules.dep"))
+	if err != nil || len(list) != 1 {
+		t.Fatalf("lab: want one kernel's modules in %s, found %q", umlModules, list)
+	}
+	needs, names := moduleDeps(t, list[0])
+	var files []string
+	for _, module := range modules {
+		file, ok := names[module]
+		if !ok {
+			continue // built into the kernel
+		}
+		// modules.dep names the nearest dependency first.
+		for _, path := range slices.Backward(append([]string{file}, needs[file]...)) {
+			if !slices.Contains(files, path) {
+				files = append(files, path)
+			}
+		}
+	}
+	for i, file := range files {
+		files[i] = filepath.Join(filepath.Dir(list[0]), file)
+	}
+	return files
+}
+
+// moduleDeps reads modules.dep: what each file needs, and each module's file.
+func moduleDeps(t *testing.T, path string) (needs map[string][]string, names map[string]string) {
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	needs, names = map[string][]string{}, map[string]string{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		file, deps, _ := strings.Cut(lines.Text(), ":")
+		needs[file] = strings.Fields(deps)
+		name := strings.TrimSuffix(filepath.Base(file), ".ko")
+		names[strings.ReplaceAll(name, "-", "_")] = file
+	}
+	return needs, names
 }
 
 // quote makes one word of a shell's.

@@ -32,11 +32,9 @@ const (
 	FileserverCommand = "boot-fileserver"
 )
 
-const fileserverKernel = "/usr/bin/linux.uml"
-
 // packages says of which Debian package a program is that boot runs.
 var packages = map[string]string{
-	fileserverKernel: "user-mode-linux", "busybox": "busybox-static", "ip": "iproute2", "nft": "nftables", "sysctl": "procps",
+	"busybox": "busybox-static", "ip": "iproute2", "nft": "nftables", "sysctl": "procps",
 	"rpcbind": "rpcbind", "rpcinfo": "rpcbind", "rpc.nfsd": "nfs-kernel-server", "rpc.mountd": "nfs-kernel-server", "exportfs": "nfs-kernel-server",
 }
 
@@ -174,10 +172,10 @@ func (o Options) order(ctx context.Context) (Order, error) {
 	began := time.Now()
 	kernel, err := lab.NFSRootKernel(ctx, io.Discard)
 	if err != nil {
-		return Order{}, fmt.Errorf("the Pis' kernel (apt-get install %s): %w", kernelPackages, err)
+		return Order{}, fmt.Errorf("the machines' kernel (apt-get install %s): %w", kernelPackages, err)
 	}
 	if took := time.Since(began); took > time.Second {
-		o.Logger.Info("built the Pis' kernel, once", "took", took.Round(time.Second).String(), "file", kernel)
+		o.Logger.Info("built the machines' kernel, once", "took", took.Round(time.Second).String(), "file", kernel)
 	}
 	community := rand.Text()
 	return Order{

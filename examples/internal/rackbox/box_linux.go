@@ -28,7 +28,7 @@ import (
 // Order is what pirack boot orders of the process in the new namespaces.
 type Order struct {
 	Errand    errand
-	Kernel    string // of the Pis: the path of a kernel that reads ip= and nfsroot=
+	Kernel    string // of all machines: the path of one that reads ip= and nfsroot=
 	Community string
 	Memory    int // of the fileserver, in MiB
 	Console   bool
@@ -286,7 +286,7 @@ func (b *box) fileserver(ctx context.Context, group *errgroup.Group) error {
 	}
 	console := b.console("fileserver")
 	m := machine{
-		name: "fileserver", kernel: fileserverKernel, dir: filepath.Join(workDir, "fileserver"),
+		name: "fileserver", kernel: b.Kernel, dir: filepath.Join(workDir, "fileserver"),
 		args: []string{
 			fmt.Sprintf("mem=%dM", b.Memory), "root=none", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "init=" + b.Errand.Program, FileserverCommand,
 			fmt.Sprintf("vec0:transport=fd,fd=%d,depth=128,gro=1", firstFD), fmt.Sprintf("vec1:transport=fd,fd=%d,depth=128,gro=1", firstFD+1), errandVar + "=" + file,
@@ -298,7 +298,7 @@ func (b *box) fileserver(ctx context.Context, group *errgroup.Group) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("the fileserver has ended: %w; its console ends with:\n%s", err, console.tail())
+		return fmt.Errorf("the fileserver has ended (%v); its console ends with:\n%s", err, console.tail())
 	})
 	return nil
 }

@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berryrack/berryrack/examples/internal/rack"
-	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/berryrack/berryrack/nfsroot/rootfs"
 	"github.com/berryrack/berryrack/vlan"
 )
@@ -45,15 +44,16 @@ const (
 	stateDir  = "/var/lib/berryrack/pirack"
 )
 
-// modules are what the fileserver's kernel has not built in: VLANs, the rules
-// of package vlan, and the NFS server.
-var modules = []string{"ipv6", "8021q", "nf_tables", "nft_reject_inet", "nfsd"}
-
-// Fileserver is the first program of the fileserver, a guest of Debian's
-// user-mode kernel that sees the machine's files: it makes itself a root of its
-// own, does what an operator does with pirack on a new fileserver, switches the
-// Pis on, and then runs what it is sent. It returns only with an error.
+// Fileserver is the first program of the fileserver, a guest that sees the
+// machine's files: it makes itself a root of its own, does what an operator does with pirack on a new fileserver, switches the
+// Pis on, and then runs what it is sent. When something fails it says so, and
+// ends the machine.
 func Fileserver(ctx context.Context, logger *slog.Logger) error {
+	logger.Error("fileserver", "error", fileserve(ctx, logger))
+	return unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+}
+
+func fileserve(ctx context.Context, logger *slog.Logger) error {
 	data, err := os.ReadFile(os.Getenv(errandVar))
 	if err != nil {
 		return err
@@ -71,8 +71,7 @@ func Fileserver(ctx context.Context, logger *slog.Logger) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"root", f.root}, {"modules", loadModules}, {"network", f.network}, {"VLANs", f.vlans},
-		{"roots", f.roots}, {"NFS", f.nfs}, {"install", f.install},
+		{"root", f.root}, {"network", f.network}, {"VLANs", f.vlans}, {"roots", f.roots}, {"NFS", f.nfs}, {"install", f.install},
 	} {
 		began := time.Now()
 		if err := step.do(ctx); err != nil {
@@ -165,26 +164,6 @@ func (f *fileserver) etc() error {
 	return errors.Join(append(errs, os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"))...)
 }
 
-// loadModules loads them, which must be before the VLANs.
-func loadModules(context.Context) error {
-	files, err := lab.Modules(modules...)
-	if err != nil {
-		return err
-	}
-	for _, name := range files {
-		file, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		err = unix.FinitModule(int(file.Fd()), "", 0)
-		file.Close()
-		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return &os.PathError{Op: "load", Path: name, Err: err}
-		}
-	}
-	return nil
-}
-
 // network gives the interfaces, which user-mode Linux calls vec0 and vec1, the
 // names that they have in a rack, and brings up the one that leads to the
 // switch's agent and to pirack boot.
@@ -211,7 +190,7 @@ func (f *fileserver) vlans(ctx context.Context) error {
 
 // roots makes a filesystem for each root, and does what `pirack roots clone`
 // does. Where each Pi has a directory above its root, that is the mount, and
-// the root can be swapped.
+// the root can be swapped; otherwise the root is mounted where it is exported.
 func (f *fileserver) roots(ctx context.Context) error {
 	dir, template := filepath.Join(hostDir, f.Golden), f.rack.Config.Export
 	if err := os.Symlink(dir, goldenDir); f.Golden != "" && err != nil {
@@ -221,21 +200,33 @@ func (f *fileserver) roots(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, pi := range f.rack.Pis {
-		at := pi.Export.Path
-		if strings.Contains(path.Dir(template), "{") {
-			at = path.Dir(at)
-		}
-		err := errors.Join(os.MkdirAll(at, 0o755), mount(pi.Name, at, "tmpfs", 0, "mode=0755"))
-		if err != nil {
-			return err
-		}
-	}
 	roots, err := f.rack.Roots("", goldenDir, f.rack.Pis)
 	if err != nil {
 		return err
 	}
-	return rootfs.Clone(ctx, goldenDir, roots, nil)
+	var binds []func() error
+	for i, pi := range f.rack.Pis {
+		at := path.Dir(pi.Export.Path)
+		if !strings.Contains(path.Dir(template), "{") {
+			at = path.Join("/srv/roots", pi.Name)
+			roots[i].Dir = path.Join(at, "root")
+			binds = append(binds, func() error {
+				return errors.Join(os.MkdirAll(pi.Export.Path, 0o755), mount(roots[i].Dir, pi.Export.Path, "", unix.MS_BIND, ""))
+			})
+		}
+		if err := errors.Join(os.MkdirAll(at, 0o755), mount(pi.Name, at, "tmpfs", 0, "mode=0755")); err != nil {
+			return err
+		}
+	}
+	if err := rootfs.Clone(ctx, goldenDir, roots, nil); err != nil {
+		return err
+	}
+	for _, bind := range binds {
+		if err := bind(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nfs starts the kernel's NFS server, and waits until it answers.

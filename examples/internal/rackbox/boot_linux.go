@@ -157,6 +157,10 @@ func (o Options) order(ctx context.Context) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
+	binary, err := filepath.EvalSymlinks(program)
+	if err != nil {
+		return Order{}, err
+	}
 	golden := o.Golden
 	memory := fileserverMemory
 	if golden != "" {
@@ -179,7 +183,7 @@ func (o Options) order(ctx context.Context) (Order, error) {
 	}
 	community := rand.Text()
 	return Order{
-		Errand: errand{Rack: booted, Golden: golden, Program: program, Secrets: map[string]string{communityFile: community + "\n"}},
+		Errand: errand{Rack: booted, Golden: golden, Program: program, Binary: binary, Secrets: map[string]string{communityFile: community + "\n"}},
 		Kernel: kernel, Community: community, Memory: memory, Console: o.Console,
 	}, nil
 }

@@ -26,11 +26,15 @@ const (
 // communityFile is, on the fileserver, what the switch's agent wants to hear.
 const communityFile = confDir + "/community"
 
+// device is what user-mode Linux calls a Pi's interface.
+const device = "vec0"
+
 // switchName is that of the switch of a rack that names none.
 const switchName = "sw1"
 
 // Booted returns the rack.yaml of a rack that is booted: the given one, with
-// the switch that it is booted on, and a port for the public gateway.
+// the switch that it is booted on, a port for the public gateway, and what the
+// Pis' interfaces are called.
 func Booted(r *rack.Rack) ([]byte, error) {
 	c := r.Config
 	if len(c.Switches) > 1 {
@@ -47,6 +51,7 @@ func Booted(r *rack.Rack) ([]byte, error) {
 	s.SNMP = &rack.SNMP{Version: 2, CommunityFile: communityFile}
 	s.PoE = "1.{port}"
 	c.Switches = []rack.Switch{s}
+	c.Device = device
 	if c.Public != nil && c.Public.SwitchPort == 0 {
 		public := *c.Public
 		public.SwitchPort = lastPort(r) + 1

@@ -142,7 +142,7 @@ func (f *fileserver) run(ctx context.Context, conn io.Writer, caller io.Reader, 
 		io.Copy(io.Discard, caller)
 		cancel()
 	}()
-	cmd := exec.CommandContext(ctx, filepath.Join(hostDir, f.Program), r.Args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(hostDir, f.Binary), r.Args...)
 	cmd.Args[0] = "pirack"
 	if dir := filepath.Join(hostDir, r.Dir); isDir(dir) {
 		cmd.Dir = dir

@@ -29,7 +29,8 @@ type errand struct {
 	Rack    []byte // rack.yaml
 	Golden  string // the tree that roots are copies of, on the machine; "" is the small one
 	Secrets map[string]string
-	Program string // the path of pirack on the machine
+	Program string // the path of pirack on the machine, as it was called
+	Binary  string // and where that leads to
 }
 
 // errandVar names the file.

@@ -99,7 +99,12 @@ func receive(r io.Reader, out, diagnostics io.Writer) (int, error) {
 		case streamErr:
 			diagnostics.Write(data)
 		case streamExit:
+			if len(data) != 4 {
+				return 0, fmt.Errorf("pirack boot sent a status of %d bytes", len(data))
+			}
 			return int(binary.BigEndian.Uint32(data)), nil
+		default:
+			return 0, fmt.Errorf("pirack boot sent stream %d", head[0])
 		}
 	}
 }

@@ -31,7 +31,8 @@ strip linux
 
 // NFSRootKernel returns the path of a user-mode Linux kernel that configures
 // its network and mounts its root as its command line says (CONFIG_IP_PNP,
-// CONFIG_ROOT_NFS), which Debian's kernels leave to an initramfs. It is built
+// CONFIG_ROOT_NFS), which Debian's kernels leave to an initramfs, and that can
+// serve NFS to others of its kind. It has no modules. It is built
 // once, which takes minutes, and kept in the user's cache directory under the
 // hash of its configuration. What the build prints goes to log.
 func NFSRootKernel(ctx context.Context, log io.Writer) (string, error) {

@@ -28,6 +28,7 @@ type visitors struct {
 	number  int
 	rate    float64 // requests a second, of all of them
 	stay    time.Duration
+	local   bool // they have no addresses of their own
 
 	roots atomic.Pointer[x509.CertPool]
 
@@ -54,7 +55,10 @@ func (v *visitors) run(ctx context.Context) {
 			if !sleep(ctx, time.Duration(i)*10*time.Second/time.Duration(v.number)) {
 				return
 			}
-			from := net.IPv4(198, 18, byte(i/200%200), byte(1+i%200))
+			var from net.IP
+			if !v.local {
+				from = net.IPv4(198, 18, byte(i/200%200), byte(1+i%200))
+			}
 			for ctx.Err() == nil {
 				if err := v.visit(ctx, from); err != nil {
 					v.fail(err)

@@ -220,7 +220,7 @@ func TestBoot(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(b.pirack(t, "status", "--json")), &statuses))
 	require.Len(t, statuses, len(pis))
 	for i, s := range statuses {
-		require.Equal(t, rack.PiStatus{Name: pis[i].Name, Power: "delivering", Watts: 3.5, VLAN: "up", Root: "whole", Boot: "mounted", Answers: "yes"}, s)
+		require.Equal(t, rack.PiStatus{Name: pis[i].Name, Power: "deliveringPower", Watts: 3.5, VLAN: "up", Root: "whole", Boot: "mounted", Answers: "yes"}, s)
 	}
 	require.Empty(t, b.pirack(t, "check"), "the fileserver is as pirack planned it")
 

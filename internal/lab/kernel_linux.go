@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -63,12 +66,14 @@ func NFSRootKernel(ctx context.Context, log io.Writer) (string, error) {
 	if _, err := os.Stat(kernel); err == nil {
 		return kernel, nil
 	}
-	return kernel, buildKernel(ctx, log, dir, kernel)
+	return kernel, buildKernel(ctx, log, kernel)
 }
 
-func buildKernel(ctx context.Context, log io.Writer, dir, kernel string) error {
-	work, err := os.MkdirTemp(dir, "build")
-	if err != nil {
+// buildKernel builds the kernel in a directory beside it, which a build that was
+// killed may have left.
+func buildKernel(ctx context.Context, log io.Writer, kernel string) error {
+	work := kernel + ".build"
+	if err := errors.Join(os.RemoveAll(work), os.Mkdir(work, 0o755)); err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
@@ -79,6 +84,10 @@ func buildKernel(ctx context.Context, log io.Writer, dir, kernel string) error {
 	cmd := exec.CommandContext(ctx, "sh", "-euc", kernelScript)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = work, log, log
 	cmd.Env = append(os.Environ(), "SOURCE="+kernelSource, "FRAGMENT="+fragment)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // make's children, too
+	runtime.LockOSThread() // Pdeathsig is that of the thread
+	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("lab: build a kernel: %w", err)
 	}

@@ -114,7 +114,7 @@ func (b *box) gateway(ctx context.Context, group *errgroup.Group) error {
 // agent starts the switch's SNMP agent, on the management network. Its ports
 // are off: they are switched on once there is something to boot from.
 func (b *box) agent(ctx context.Context, group *errgroup.Group) error {
-	b.power = poetest.New(poetest.Config{Ports: lastPort(b.rack), Watts: 740, Detect: 100 * time.Millisecond, Linger: 50 * time.Millisecond})
+	b.power = poetest.New(poetest.Config{Ports: lastPort(b.rack), Watts: 740, Vendor: poetest.CiscoIOS, Detect: 100 * time.Millisecond, Linger: 50 * time.Millisecond})
 	for n := 1; n <= lastPort(b.rack); n++ {
 		id := poe.PortID{Group: 1, Port: n}
 		b.power.Attach(id, nil)
@@ -234,7 +234,7 @@ func (b *box) boot(ctx context.Context, pi rack.Pi, cmdline string) error {
 	go func() { plugged <- b.ethernet.Connect(ctx, pi.Port, ours) }()
 	// As a Pi's firmware does, the machine puts what it is before the line. Its
 	// files are its own business: hostfs leads to nothing.
-	args := []string{"mem=64M", fmt.Sprintf("vec0:transport=fd,fd=%d,depth=128,gro=1,mac=%v", firstFD, address(pi)), "hostfs=" + filepath.Join(workDir, "none")}
+	args := []string{"mem=128M", fmt.Sprintf("vec0:transport=fd,fd=%d,depth=128,gro=1,mac=%v", firstFD, address(pi)), "hostfs=" + filepath.Join(workDir, "none")}
 	console := b.console(pi.Name)
 	err = machine{
 		name: pi.Name, kernel: b.Kernel, dir: filepath.Join(workDir, pi.Name), args: append(args, strings.Fields(cmdline)...),

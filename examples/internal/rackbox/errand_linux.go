@@ -147,7 +147,7 @@ func (f *fileserver) run(ctx context.Context, conn io.Writer, caller io.Reader, 
 		io.Copy(io.Discard, caller)
 		cancel()
 	}()
-	cmd := exec.CommandContext(ctx, filepath.Join(hostDir, f.Binary), r.Args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(hostDir, f.Binary), append(r.Args, f.config...)...)
 	cmd.Args[0] = "pirack"
 	if dir := filepath.Join(hostDir, r.Dir); isDir(dir) {
 		cmd.Dir = dir

@@ -67,7 +67,7 @@ func fileserve(ctx context.Context, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	f := &fileserver{errand: e, rack: r, log: logger}
+	f := &fileserver{errand: e, rack: r, config: []string{"-f", confDir + "/pirack.yaml"}, log: logger}
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -85,8 +85,9 @@ func fileserve(ctx context.Context, logger *slog.Logger) error {
 
 type fileserver struct {
 	errand
-	rack *rack.Rack
-	log  *slog.Logger
+	rack   *rack.Rack
+	config []string // the arguments that say where rack.yaml is
+	log    *slog.Logger
 }
 
 // root makes a root of the guest's own: programs are the machine's, and all

@@ -86,7 +86,7 @@ func buildKernel(ctx context.Context, log io.Writer, kernel string) error {
 	cmd.Env = append(os.Environ(), "SOURCE="+kernelSource, "FRAGMENT="+fragment)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // make's children, too
-	runtime.LockOSThread() // Pdeathsig is that of the thread
+	runtime.LockOSThread()                                                               // Pdeathsig is that of the thread
 	defer runtime.UnlockOSThread()
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("lab: build a kernel: %w", err)

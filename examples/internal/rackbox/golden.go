@@ -19,7 +19,7 @@ var goldenDirs = []string{"bin", "dev", "etc/network/if-up.d", "proc", "root", "
 // goldenLinks are names of busybox that something else than its shell looks for.
 var goldenLinks = map[string]string{
 	"sbin/init": "../bin/busybox", "bin/sh": "busybox", "bin/ip": "busybox", "bin/run-parts": "busybox",
-	"srv/www/boot": "/run/boot",
+	"srv/www/boot": "/run/boot", "var/run": "/run",
 }
 
 // MakeGolden makes, in the directory dir, the small tree that roots are copies

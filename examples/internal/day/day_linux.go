@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,7 +45,7 @@ type day struct {
 	rack                    *rack.Rack
 	ca                      *authority
 	world                   world
-	old                     *http.Server
+	old                     oldServer
 	visitors                visitors
 	frontend                *exec.Cmd
 	boots                   *exec.Cmd
@@ -54,6 +56,32 @@ type day struct {
 	background              sync.WaitGroup
 	endVisits               context.CancelFunc
 	renewed                 [2]string // the certificate's number, before and after
+}
+
+// oldServer is the one that the Pis take over from.
+type oldServer struct {
+	*http.Server
+	visitors connections
+}
+
+// connections counts those of visitors: what is asked on them. A probe that
+// sends nothing is none.
+type connections struct {
+	number atomic.Int64
+	known  sync.Map
+}
+
+func (c *connections) count(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateActive:
+		if _, known := c.known.LoadOrStore(conn, true); !known {
+			c.number.Add(1)
+		}
+	case http.StateClosed, http.StateHijacked:
+		if _, known := c.known.LoadAndDelete(conn); known {
+			c.number.Add(-1)
+		}
+	}
 }
 
 // event is something that happened.
@@ -161,7 +189,7 @@ func (d *day) pirack(ctx context.Context, args ...string) error {
 // serve starts the server that there was, and the frontend before it.
 func (d *day) serve(ctx context.Context) error {
 	setUp := exec.CommandContext(ctx, "nsenter", "--net="+d.world.path, "ip", "-batch", "-")
-	setUp.Stdin = strings.NewReader("address add 198.18.0.0/16 dev lo\nroute add local 198.18.0.0/16 dev lo\naddress add " + oldAddress + "/128 dev lo nodad\n")
+	setUp.Stdin = strings.NewReader("address add 198.18.0.0/16 dev lo\naddress add " + oldAddress + "/128 dev lo nodad\n")
 	if output, err := setUp.CombinedOutput(); err != nil {
 		return fmt.Errorf("ip: %w: %s", err, output)
 	}
@@ -169,23 +197,24 @@ func (d *day) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.old = &http.Server{
+	d.old.Server = &http.Server{
+		ConnState: d.old.visitors.count,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Boot", "old")
 			io.WriteString(w, page)
 		}),
-		TLSConfig: &tls.Config{GetCertificate: d.ca.manager.GetCertificate}, ReadHeaderTimeout: time.Minute,
+		TLSConfig: &tls.Config{GetCertificate: d.ca.manager.GetCertificate}, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0),
 	}
 	go d.old.ServeTLS(listener, "", "")
 	if err := d.configure([]string{oldAddress}); err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(d.dir, "frontend.log"))
+	output, err := os.Create(filepath.Join(d.dir, "frontend.log"))
 	if err != nil {
 		return err
 	}
 	d.frontend = exec.Command("nsenter", "--net="+d.world.path, filepath.Join(d.dir, "nat64ctl"), "frontend", "-f", filepath.Join(d.dir, "frontend.yaml"), "--munin", nodeAddress)
-	d.frontend.Stdout, d.frontend.Stderr = log, log
+	d.frontend.Stdout, d.frontend.Stderr = output, output
 	d.frontend.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.frontend.Start(); err != nil {
 		return err
@@ -291,8 +320,11 @@ func (d *day) control(ctx context.Context, pi rack.Pi, path string, body []byte,
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %s %w", pi.Name, response.Status, data, err)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", pi.Name, response.Status, data)
 	}
 	if answer == nil {
 		return nil
@@ -305,9 +337,12 @@ func (d *day) move(ctx context.Context) error {
 	if err := d.reconfigure(d.public()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	return d.old.Shutdown(ctx)
+	// Shutdown would hang up on visitors between two of their questions.
+	err := until(ctx, 2*time.Minute, func() (bool, error) {
+		left := d.old.visitors.number.Load()
+		return left == 0, fmt.Errorf("%d visitors are still there", left)
+	})
+	return errors.Join(err, d.old.Close())
 }
 
 // drain takes a Pi out of the frontend and waits until its visitors have left.

@@ -61,7 +61,8 @@ func (d *day) run(ctx context.Context) error {
 		began := time.Now()
 		d.mark(step.name)
 		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+			said, _ := os.ReadFile(filepath.Join(d.dir, "frontend.log"))
+			return fmt.Errorf("%s: %w\nthe frontend said:\n%s", step.name, err, said)
 		}
 		d.events[len(d.events)-1].took = time.Since(began)
 		fmt.Printf("%6.1f s  %s (%.1f s)\n", time.Since(d.began).Seconds(), step.name, time.Since(began).Seconds())

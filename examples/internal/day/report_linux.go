@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/berryrack/berryrack/munin/node"
 )
 
 // result is what one kind of attack came to, as the hostile Pi tells it.
@@ -62,35 +62,35 @@ func (s *samples) fetch(ctx context.Context, w world) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	lines := bufio.NewScanner(conn)
-	lines.Scan() // the banner
-	if _, err := fmt.Fprint(conn, "cap multigraph\nfetch figures\n"); err != nil {
+	client, err := node.NewClient(ctx, conn, node.Limits{})
+	if err != nil {
 		return err
 	}
-	lines.Scan() // cap
+	defer client.Close()
+	if _, err := client.Cap(ctx, "multigraph"); err != nil {
+		return err
+	}
+	graphs, err := client.Fetch(ctx, "figures")
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, graph := len(s.times), ""
+	n := len(s.times)
 	s.times = append(s.times, time.Now())
-	for lines.Scan() && lines.Text() != "." {
-		if name, ok := strings.CutPrefix(lines.Text(), "multigraph "); ok {
-			graph = name
-			continue
+	for _, g := range graphs {
+		for _, f := range g.Fields {
+			if len(f.Values) == 0 {
+				continue
+			}
+			key := g.Name + " " + f.Name
+			if _, seen := s.values[key]; !seen {
+				s.fields = append(s.fields, key)
+			}
+			s.values[key] = append(append(s.values[key], make([]float64, n-len(s.values[key]))...), f.Values[0].Number)
 		}
-		field, value, _ := strings.Cut(lines.Text(), ".value ")
-		number, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			continue // U: not known
-		}
-		key := graph + " " + field
-		if _, seen := s.values[key]; !seen {
-			s.fields = append(s.fields, key)
-		}
-		s.values[key] = append(append(s.values[key], make([]float64, n-len(s.values[key]))...), number)
 	}
-	return lines.Err()
+	return nil
 }
 
 // report writes what was seen, and returns an error when it was not as it must be.

@@ -72,7 +72,7 @@ func fileserve(ctx context.Context, logger *slog.Logger) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"root", f.root}, {"network", f.network}, {"VLANs", f.vlans}, {"roots", f.roots}, {"NFS", f.nfs}, {"install", f.install},
+		{"root", f.root}, {"network", f.network}, {"VLANs", f.vlans}, {"roots", f.roots}, {"install", f.install}, {"NFS", f.nfs},
 	} {
 		began := time.Now()
 		if err := step.do(ctx); err != nil {
@@ -109,7 +109,7 @@ func (f *fileserver) root(context.Context) error {
 		return err
 	}
 	return errors.Join(
-		mount("proc", "/proc", "proc", 0, ""), mount("sys", "/sys", "sysfs", 0, ""), mount("dev", "/dev", "devtmpfs", 0, ""),
+		mount("proc", "/proc", "proc", 0, ""), mount("sys", "/sys", "sysfs", 0, ""), mount("dev", "/dev", "devtmpfs", 0, ""), mount("nfsd", "/proc/fs/nfsd", "nfsd", 0, ""),
 		f.etc(), unix.Sethostname([]byte("fileserver")))
 }
 
@@ -231,11 +231,9 @@ func (f *fileserver) roots(ctx context.Context) error {
 	return nil
 }
 
-// nfs starts the kernel's NFS server, and waits until it answers.
+// nfs starts the kernel's NFS server, as what is installed says, and waits until
+// it answers.
 func (f *fileserver) nfs(ctx context.Context) error {
-	if err := mount("nfsd", "/proc/fs/nfsd", "nfsd", 0, ""); err != nil {
-		return err
-	}
 	if err := f.start("rpcbind", "-f"); err != nil {
 		return err
 	}
@@ -243,7 +241,7 @@ func (f *fileserver) nfs(ctx context.Context) error {
 		return err
 	}
 	// The Pis boot with version 3.
-	if output, err := exec.CommandContext(ctx, "rpc.nfsd", "-N", "4", "8").CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(ctx, "rpc.nfsd", "-N", "4").CombinedOutput(); err != nil {
 		return fmt.Errorf("rpc.nfsd: %w: %s", err, output)
 	}
 	if err := f.start("rpc.mountd", "-F"); err != nil {

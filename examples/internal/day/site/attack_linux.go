@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -80,6 +81,10 @@ func forgeHandles(ctx context.Context, o order) (int, []string, error) {
 		return tried, breaches, err
 	}
 	defer client.Close()
+	// What it says is understood: its own handle is good for something.
+	if reply, err := client.call(nfsProgram, procGetattr, opaque(own)); err != nil || binary.BigEndian.Uint32(reply) != 0 {
+		return tried, breaches, fmt.Errorf("its own handle is no good: %x %w", reply, err)
+	}
 	for _, handle := range guesses(own) {
 		tried++
 		data, ok, err := client.read(handle)

@@ -16,7 +16,8 @@ import (
 // mountd.
 const (
 	nfsProgram, mountProgram = 100003, 100005
-	procMount, procRead      = 1, 6
+	procMount                = 1
+	procGetattr, procRead    = 1, 6
 	nfsPort, mountPort       = 2049, 32767
 )
 

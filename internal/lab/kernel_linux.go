@@ -23,7 +23,7 @@ import (
 var kernelConfig string
 
 // kernelScript builds the kernel in the directory that it is started in.
-// Without NFSv4, whose code would double the kernel, nfsd stops reading an
+// Without NFSv4, which needs much more of the kernel, nfsd stops reading an
 // export at the word secinfo, and never sees the UUID of the filesystem behind
 // it: it is made to read on.
 const kernelScript = `

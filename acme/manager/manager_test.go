@@ -2,6 +2,7 @@ package manager
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/tls"
@@ -184,6 +185,18 @@ func TestRenewalInformationNeedsNoAccount(t *testing.T) {
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 	require.Contains(t, m.mustStatus(t)[0].Why, "the authority's window")
 	require.NoDirExists(t, m.accountDir())
+}
+
+// Who is stopped while he asks, asks again.
+func TestRenewalInformationIsCutShort(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	ctx, cancel := context.WithCancel(t.Context())
+	a.intercept(func(http.ResponseWriter, *http.Request) bool { cancel(); return false })
+	require.NoError(t, m.Ensure(ctx, "example.org"))
+	require.Error(t, ctx.Err())
+	require.Zero(t, m.load(Certificate{Names: []string{"example.org"}}).AskAgain)
 }
 
 // suggest has the authority suggest a window for a certificate.

@@ -1,0 +1,189 @@
+package failover
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A manifest is a list of files, a line each:
+//
+//	SHA-256 SIZE PATH
+//
+// What sha256sum prints, and the SHA256 part of a Debian archive's Release file, are
+// manifests as well. The order does not matter: our own are sorted.
+
+// maxLine bounds a line of a manifest, in bytes.
+const maxLine = 1 << 16
+
+// entry is one file of a manifest.
+type entry struct {
+	path string // with slashes, relative
+	size int64  // -1: not told
+	hash string // SHA-256 in lower-case hexadecimal digits
+}
+
+// escapes are those of sha256sum, which then has a backslash in front of the line.
+var (
+	escaper   = strings.NewReplacer("\\", "\\\\", "\n", "\\n", "\r", "\\r")
+	unescaper = strings.NewReplacer("\\\\", "\\", "\\n", "\n", "\\r", "\r")
+)
+
+func (e entry) String() string {
+	path, mark := escaper.Replace(e.path), ""
+	if path != e.path {
+		mark = "\\"
+	}
+	return fmt.Sprintf("%s%s %d %s", mark, e.hash, e.size, path)
+}
+
+// comparePaths orders paths as a walk through a tree meets them: a directory's
+// files come before those of a sibling whose name is longer.
+func comparePaths(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return cmp.Compare(rank(a[i]), rank(b[i]))
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+func rank(c byte) int {
+	if c == '/' {
+		return -1
+	}
+	return int(c)
+}
+
+// WriteManifest lists the files below dir, in order, and calls progress for each.
+// A symbolic link counts as a file that holds its target. Memory does not grow
+// with the number of files.
+func WriteManifest(ctx context.Context, w io.Writer, dir string, progress func()) error {
+	out := bufio.NewWriter(w)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err := cmp.Or(err, ctx.Err()); err != nil || d.IsDir() {
+			return err
+		}
+		e, err := describe(path, d)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		e.path = filepath.ToSlash(name)
+		progress()
+		_, err = fmt.Fprintln(out, e)
+		return err
+	})
+	return errors.Join(err, out.Flush())
+}
+
+func describe(path string, d fs.DirEntry) (entry, error) {
+	if d.Type()&fs.ModeSymlink != 0 {
+		target, err := os.Readlink(path)
+		sum := sha256.Sum256([]byte(target))
+		return entry{size: int64(len(target)), hash: hex.EncodeToString(sum[:])}, err
+	}
+	if !d.Type().IsRegular() {
+		return entry{}, fmt.Errorf("%s: neither a file nor a directory nor a symbolic link", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return entry{}, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	size, err := io.Copy(sum, f)
+	return entry{size: size, hash: hex.EncodeToString(sum.Sum(nil))}, err
+}
+
+// readManifest returns the entries of a manifest; name is for errors.
+func readManifest(name string, r io.Reader) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(nil, maxLine)
+		release := false // in a Release file, outside of its SHA256 part
+		n := 0
+		for lines.Scan() {
+			n++
+			line := lines.Text()
+			if field, value, ok := strings.Cut(line, ":"); ok && releaseField(field) {
+				release = field != "SHA256" || value != ""
+				continue
+			}
+			if release || line == "" || line[0] == '#' {
+				continue
+			}
+			e, err := parseEntry(line)
+			if err != nil {
+				err = fmt.Errorf("%s:%d: %w", name, n, err)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+		if err := lines.Err(); err != nil {
+			yield(entry{}, fmt.Errorf("%s:%d: %w", name, n+1, err))
+		}
+	}
+}
+
+// releaseField reports whether a word is the name of a field, such as Origin.
+func releaseField(word string) bool {
+	for _, c := range []byte(word) {
+		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return word != "" && len(word) < hex.EncodedLen(sha256.Size)
+}
+
+var errLine = errors.New("want SHA-256, size and path, or what sha256sum prints")
+
+func parseEntry(line string) (entry, error) {
+	escaped := strings.HasPrefix(line, "\\")
+	line = strings.TrimLeft(strings.TrimPrefix(line, "\\"), " ")
+	hash, rest, ok := strings.Cut(line, " ")
+	if sum, err := hex.DecodeString(hash); err != nil || len(sum) != sha256.Size || !ok {
+		return entry{}, errLine
+	}
+	e := entry{size: -1, hash: strings.ToLower(hash)}
+	if strings.HasPrefix(rest, "*") || strings.HasPrefix(rest, " ") && !sized(rest) {
+		e.path = rest[1:] // sha256sum's
+	} else {
+		size, path, ok := strings.Cut(strings.TrimLeft(rest, " "), " ")
+		n, err := strconv.ParseInt(size, 10, 64)
+		if err != nil || n < 0 || !ok {
+			return entry{}, errLine
+		}
+		e.size, e.path = n, path
+	}
+	if escaped {
+		e.path = unescaper.Replace(e.path)
+	}
+	e.path = strings.TrimPrefix(e.path, "./")
+	if !fs.ValidPath(e.path) {
+		return entry{}, fmt.Errorf("%q is no path below the mirror", e.path)
+	}
+	return e, nil
+}
+
+// sized reports whether a size in a column of blanks follows, as in a Release file.
+func sized(rest string) bool {
+	size, _, ok := strings.Cut(strings.TrimLeft(rest, " "), " ")
+	_, err := strconv.ParseUint(size, 10, 63)
+	return ok && err == nil && strings.HasPrefix(rest, "  ")
+}

@@ -1,0 +1,241 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berryrack/berryrack/examples/internal/strictyaml"
+)
+
+// Mirror is a tree of files that is compared by manifests: served by both hosts at
+// URL, or two local files.
+type Mirror struct {
+	URL      string `yaml:"url"`      // of the tree
+	Manifest string `yaml:"manifest"` // its path below URL; empty: MANIFEST
+	Sample   int    `yaml:"sample"`   // files that the standby is asked for; 0: none
+	Primary  string `yaml:"primary"`  // file, in place of URL
+	Standby  string `yaml:"standby"`  // file, in place of URL
+
+	base *url.URL
+}
+
+const (
+	defaultManifest = "MANIFEST"
+	maxSample       = 100_000
+)
+
+func (m *Mirror) check(d *strictyaml.Document, path string) {
+	local := m.Primary != "" && m.Standby != ""
+	if local == (m.URL != "") || (m.Primary == "") != (m.Standby == "") {
+		d.Problem(path, "want either url, or the manifests' files as primary and standby")
+		return
+	}
+	if m.Sample < 0 || m.Sample > maxSample || m.Sample > 0 && local {
+		d.Problem(path+".sample", "want up to %d files, and url", maxSample)
+	}
+	if local {
+		return
+	}
+	base, err := parseURL(strings.TrimSuffix(m.URL, "/") + "/")
+	if err != nil {
+		d.Problem(path+".url", "%v", err)
+	}
+	m.base = base
+	if m.Manifest == "" {
+		m.Manifest = defaultManifest
+	}
+}
+
+func (m *Mirror) String() string {
+	if m.base == nil {
+		return m.Standby
+	}
+	return m.base.String()
+}
+
+// compareMirrors compares the manifests of all mirrors.
+func (s *Site) compareMirrors(ctx context.Context, progress func()) (Answer, error) {
+	a := Answer{Question: QuestionMirrors, State: Same}
+	counts := map[State]int{}
+	for i := range s.Mirrors {
+		m := &s.Mirrors[i]
+		err := s.compareMirror(ctx, m, func(item Item) {
+			counts[item.State]++
+			a.add(item)
+			progress()
+		})
+		if err != nil {
+			return Answer{}, fmt.Errorf("mirror %s: %w", m, err)
+		}
+	}
+	a.Summary = fmt.Sprintf("%d files are the same", counts[Same])
+	a.sum(counts)
+	return a, nil
+}
+
+// compareMirror calls found for each file.
+func (s *Site) compareMirror(ctx context.Context, m *Mirror, found func(Item)) error {
+	primary, standby := s.origin("primary", s.Primary[0], 1), s.origin("standby", s.Standby[0], s.Pages.Parallel)
+	defer primary.close()
+	defer standby.close()
+	sorters := [2]sorter{{length: runLength}, {length: runLength}}
+	defer sorters[0].close()
+	defer sorters[1].close()
+	sample := &reservoir{size: m.Sample}
+	here := sorters[0].sort(s.manifest(ctx, primary, m, m.Primary))
+	there := sorters[1].sort(s.manifest(ctx, standby, m, m.Standby))
+	if err := compareManifests(sample.watch(here), there, found); err != nil {
+		return err
+	}
+	return s.askForFiles(ctx, standby, m, sample.entries, found)
+}
+
+// manifest returns the entries of a mirror's manifest, from a file or a host.
+func (s *Site) manifest(ctx context.Context, from *origin, m *Mirror, path string) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		name, body, err := openManifest(ctx, from, m, path)
+		if err != nil {
+			yield(entry{}, err)
+			return
+		}
+		defer body.Close()
+		readManifest(name, body)(yield)
+	}
+}
+
+func openManifest(ctx context.Context, from *origin, m *Mirror, path string) (string, io.ReadCloser, error) {
+	if path != "" {
+		f, err := os.Open(path)
+		return path, f, err
+	}
+	where := m.base.JoinPath(m.Manifest).String()
+	response, err := from.do(ctx, http.MethodGet, where)
+	if err != nil {
+		return "", nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return "", nil, fmt.Errorf("%s: %s: %s", from, where, response.Status)
+	}
+	return from.role + " " + where, response.Body, nil
+}
+
+// compareManifests goes through two sorted manifests at once.
+func compareManifests(primary, standby iter.Seq2[entry, error], found func(Item)) error {
+	nextP, stopP := iter.Pull2(primary)
+	defer stopP()
+	nextS, stopS := iter.Pull2(standby)
+	defer stopS()
+	p, err, moreP := nextP()
+	if err != nil {
+		return err
+	}
+	s, err, moreS := nextS()
+	for err == nil && (moreP || moreS) {
+		order := byPath(p, s)
+		switch {
+		case !moreS || moreP && order < 0:
+			found(Item{p.path, Different, "missing at the standby"})
+			p, err, moreP = nextP()
+			continue
+		case !moreP || order > 0:
+			found(Item{s.path, Different, "at the standby alone"})
+		default:
+			found(compareEntries(p, s))
+			if p, err, moreP = nextP(); err != nil {
+				return err
+			}
+		}
+		s, err, moreS = nextS()
+	}
+	return err
+}
+
+func compareEntries(p, s entry) Item {
+	switch {
+	case p.size >= 0 && s.size >= 0 && p.size != s.size:
+		return Item{p.path, Different, fmt.Sprintf("%d bytes, the primary's has %d", s.size, p.size)}
+	case p.hash != s.hash:
+		return Item{p.path, Different, "other contents"}
+	}
+	return Item{p.path, Same, ""}
+}
+
+// reservoir keeps a random sample, each entry with the same chance.
+type reservoir struct {
+	size, seen int
+	entries    []entry
+}
+
+func (r *reservoir) watch(entries iter.Seq2[entry, error]) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		for e, err := range entries {
+			if err == nil {
+				r.add(e)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (r *reservoir) add(e entry) {
+	r.seen++
+	if len(r.entries) < r.size {
+		r.entries = append(r.entries, e)
+	} else if i := rand.IntN(r.seen); i < r.size {
+		r.entries[i] = e
+	}
+}
+
+// askForFiles asks the standby for files, and compares their sizes: a manifest that
+// was copied says nothing about the files beside it.
+func (s *Site) askForFiles(ctx context.Context, standby *origin, m *Mirror, files []entry, found func(Item)) error {
+	results := make([]Item, len(files))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.Pages.Parallel)
+	for i, e := range files {
+		group.Go(func() error {
+			results[i] = askForFile(ctx, standby, m.base, e)
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, item := range results {
+		if item.State != Same {
+			found(item)
+		}
+	}
+	return nil
+}
+
+func askForFile(ctx context.Context, standby *origin, base *url.URL, e entry) Item {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	u := *base
+	u.Path += e.path
+	response, err := standby.do(ctx, http.MethodHead, u.String())
+	if err != nil {
+		return Item{e.path, Different, err.Error()}
+	}
+	response.Body.Close()
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return Item{e.path, Different, "the standby answers " + response.Status}
+	case e.size >= 0 && response.ContentLength >= 0 && response.ContentLength != e.size:
+		return Item{e.path, Different, fmt.Sprintf("the standby gives %d bytes of %d", response.ContentLength, e.size)}
+	}
+	return Item{e.path, Same, ""}
+}

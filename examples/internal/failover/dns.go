@@ -46,7 +46,9 @@ type rrset struct {
 type records map[uint16]rrset
 
 // addresses returns those of both types.
-func (r records) addresses() []netip.Addr { return slices.Concat(r[dns.TypeA].addrs, r[dns.TypeAAAA].addrs) }
+func (r records) addresses() []netip.Addr {
+	return slices.Concat(r[dns.TypeA].addrs, r[dns.TypeAAAA].addrs)
+}
 
 // has reports whether the addresses are exactly these, in any order.
 func (r records) has(addrs []netip.Addr) bool { return slices.Equal(r.addresses(), sortAddrs(addrs)) }

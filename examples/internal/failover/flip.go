@@ -70,12 +70,13 @@ func (s *Site) Flip(ctx context.Context, t Turn, std cli.Streams) error {
 
 func (s *Site) flip(ctx context.Context, t Turn, std cli.Streams) (*Outcome, error) {
 	outcome := &Outcome{Direction: t.direction(), Steps: []string{}}
-	safe, all, err := s.checkTTL(ctx)
-	if err != nil {
-		return outcome, err
-	}
 	before := &Journal{}
 	if err := s.restore("journal.json", before); err != nil {
+		return outcome, err
+	}
+	s.adopt(before)
+	safe, all, err := s.checkTTL(ctx)
+	if err != nil {
 		return outcome, err
 	}
 	next, err := s.plan(t.direction(), before, all)
@@ -99,7 +100,16 @@ func (s *Site) flip(ctx context.Context, t Turn, std cli.Streams) (*Outcome, err
 	if err := s.apply(ctx, next, todo); err != nil {
 		return outcome, err
 	}
-	return outcome, s.arrive(ctx, t, next, outcome, std)
+	return outcome, s.arrive(ctx, t, next, all, outcome, std)
+}
+
+// adopt takes up names that were flipped and are no longer configured.
+func (s *Site) adopt(before *Journal) {
+	for _, m := range before.Names {
+		if before.away() && !slices.Contains(s.names, m.Name) {
+			s.names = append(s.names, m.Name)
+		}
+	}
 }
 
 // wanted returns what a move gives the name in a direction.
@@ -159,12 +169,11 @@ func agreed(name string, all []seen) (records, error) {
 	return first.names[name], nil
 }
 
-// todo returns the names that any server gives other addresses for.
+// todo returns the names that not every server gives the wanted addresses for.
 func (j *Journal) todo(all []seen) (names []string) {
 	for _, m := range j.Names {
-		if slices.ContainsFunc(all, func(one seen) bool {
-			return one.err == nil && !one.names[m.Name].has(m.wanted(j.Direction))
-		}) {
+		wanting := func(one seen) bool { return one.err != nil || !one.names[m.Name].has(m.wanted(j.Direction)) }
+		if slices.ContainsFunc(all, wanting) {
 			names = append(names, m.Name)
 		}
 	}
@@ -244,12 +253,12 @@ func (s *Site) apply(ctx context.Context, j *Journal, todo []string) error {
 }
 
 // arrive waits until everybody has the addresses, and checks the services there.
-func (s *Site) arrive(ctx context.Context, t Turn, j *Journal, outcome *Outcome, std cli.Streams) error {
+func (s *Site) arrive(ctx context.Context, t Turn, j *Journal, all []seen, outcome *Outcome, std cli.Streams) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.DNS.Wait, errNotInTime)
 	defer cancel()
-	servers, err := s.authoritative(ctx)
-	if err != nil {
-		return err
+	var servers []nameserver
+	for _, one := range all {
+		servers = append(servers, one.server)
 	}
 	told := func(a Arrival) {
 		outcome.Arrivals = append(outcome.Arrivals, a)
@@ -316,7 +325,7 @@ func (s *Site) await(ctx context.Context, server nameserver, recursive bool, j *
 	defer ticker.Stop()
 	for rounds := 0; ; {
 		one := s.ask(ctx, server, recursive)
-		if ctx.Err() == nil || last == nil {
+		if one.err == nil || last == nil || !ended(ctx) {
 			last = j.missing(one)
 		}
 		if rounds++; last != nil {
@@ -334,6 +343,13 @@ func (s *Site) await(ctx context.Context, server nameserver, recursive bool, j *
 		case <-ticker.C:
 		}
 	}
+}
+
+// ended reports whether a question may have been cut short, which is not the server's
+// fault.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // missing says what a server does not give, nil for nothing.

@@ -45,6 +45,9 @@ func (e entry) String() string {
 	if path != e.path {
 		mark = "\\"
 	}
+	if e.size < 0 {
+		return mark + e.hash + "  " + path
+	}
 	return fmt.Sprintf("%s%s %d %s", mark, e.hash, e.size, path)
 }
 
@@ -153,37 +156,31 @@ func releaseField(word string) bool {
 
 var errLine = errors.New("want SHA-256, size and path, or what sha256sum prints")
 
+// parseEntry reads a line: sha256sum has two blanks, or a blank and a star, after the
+// hash; a Release file has a blank before it.
 func parseEntry(line string) (entry, error) {
 	escaped := strings.HasPrefix(line, "\\")
-	line = strings.TrimLeft(strings.TrimPrefix(line, "\\"), " ")
-	hash, rest, ok := strings.Cut(line, " ")
+	line = strings.TrimPrefix(line, "\\")
+	hash, rest, ok := strings.Cut(strings.TrimPrefix(line, " "), " ")
 	if sum, err := hex.DecodeString(hash); err != nil || len(sum) != sha256.Size || !ok {
 		return entry{}, errLine
 	}
 	e := entry{size: -1, hash: strings.ToLower(hash)}
-	if strings.HasPrefix(rest, "*") || strings.HasPrefix(rest, " ") && !sized(rest) {
-		e.path = rest[1:] // sha256sum's
+	if rest != "" && (rest[0] == '*' || rest[0] == ' ') && line[0] != ' ' {
+		e.path = rest[1:]
 	} else {
 		size, path, ok := strings.Cut(strings.TrimLeft(rest, " "), " ")
-		n, err := strconv.ParseInt(size, 10, 64)
-		if err != nil || n < 0 || !ok {
+		n, err := strconv.ParseUint(size, 10, 63)
+		if err != nil || !ok {
 			return entry{}, errLine
 		}
-		e.size, e.path = n, path
+		e.size, e.path = int64(n), path
 	}
 	if escaped {
 		e.path = unescaper.Replace(e.path)
 	}
-	e.path = strings.TrimPrefix(e.path, "./")
-	if !fs.ValidPath(e.path) {
+	if e.path = strings.TrimPrefix(e.path, "./"); !fs.ValidPath(e.path) {
 		return entry{}, fmt.Errorf("%q is no path below the mirror", e.path)
 	}
 	return e, nil
-}
-
-// sized reports whether a size in a column of blanks follows, as in a Release file.
-func sized(rest string) bool {
-	size, _, ok := strings.Cut(strings.TrimLeft(rest, " "), " ")
-	_, err := strconv.ParseUint(size, 10, 63)
-	return ok && err == nil && strings.HasPrefix(rest, "  ")
 }

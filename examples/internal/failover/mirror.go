@@ -55,9 +55,10 @@ func (m *Mirror) check(d *strictyaml.Document, path string) {
 	}
 }
 
+// String is what stands before a path.
 func (m *Mirror) String() string {
 	if m.base == nil {
-		return m.Standby
+		return m.Standby + ": "
 	}
 	return m.base.String()
 }
@@ -69,12 +70,13 @@ func (s *Site) compareMirrors(ctx context.Context, progress func()) (Answer, err
 	for i := range s.Mirrors {
 		m := &s.Mirrors[i]
 		err := s.compareMirror(ctx, m, func(item Item) {
+			item.What = m.String() + item.What
 			counts[item.State]++
 			a.add(item)
 			progress()
 		})
 		if err != nil {
-			return Answer{}, fmt.Errorf("mirror %s: %w", m, err)
+			return Answer{}, fmt.Errorf("mirrors[%d]: %w", i, err)
 		}
 	}
 	a.Summary = fmt.Sprintf("%d files are the same", counts[Same])

@@ -12,7 +12,7 @@ import (
 )
 
 // maxPaths bounds the different pages of a log that are counted.
-const maxPaths = 1 << 20
+const maxPaths = 1 << 18
 
 // popular returns the paths that were asked for most and found, the most popular
 // one first.

@@ -34,7 +34,8 @@ type world struct {
 	mu    sync.Mutex
 	site  *Site
 	zone  map[string][]netip.Addr
-	ports map[string]string // "192.0.2.1:80": the address of a listener
+	ttl   time.Duration
+	ports map[string]string // "tcp 192.0.2.1:80": the address of a listener
 }
 
 // simulate starts a world, which ends with ctx.
@@ -44,6 +45,7 @@ func simulate(ctx context.Context, state string) (*Site, error) {
 		return nil, err
 	}
 	w := &world{site: s, ports: map[string]string{}, zone: map[string][]netip.Addr{}}
+	w.ttl = s.DNS.TTL
 	s.state, s.dial, s.setter, s.interval = state, w.dial, w, 50*time.Millisecond
 	if err := s.restore("simulation.json", &w.zone); err != nil {
 		return nil, err
@@ -209,8 +211,12 @@ func (w *world) answer(out dns.ResponseWriter, question *dns.Msg) {
 	q := question.Question[0]
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if q.Qtype == dns.TypeNS {
+		header := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: uint32(w.ttl.Seconds())}
+		reply.Answer = append(reply.Answer, &dns.NS{Hdr: header, Ns: "ns1." + w.site.zone})
+	}
 	for _, addr := range w.zone[strings.ToLower(q.Name)] {
-		header := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: uint32(w.site.DNS.TTL.Seconds())}
+		header := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: uint32(w.ttl.Seconds())}
 		switch {
 		case q.Qtype == dns.TypeA && addr.Is4():
 			reply.Answer = append(reply.Answer, &dns.A{Hdr: header, A: addr.AsSlice()})

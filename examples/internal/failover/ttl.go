@@ -2,9 +2,11 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -58,7 +60,8 @@ type seen struct {
 	err    error
 }
 
-// look asks all authoritative servers for the addresses of all names.
+// look asks all authoritative servers for the addresses of all names. Addresses that
+// this host has no way to are left out, if there are others.
 func (s *Site) look(ctx context.Context) ([]seen, error) {
 	servers, err := s.authoritative(ctx)
 	if err != nil {
@@ -70,7 +73,17 @@ func (s *Site) look(ctx context.Context) ([]seen, error) {
 		wg.Go(func() { all[i] = s.ask(ctx, server, false) })
 	}
 	wg.Wait()
-	return all, ctx.Err()
+	reached := slices.DeleteFunc(slices.Clone(all), func(one seen) bool { return noRoute(one.err) })
+	if len(reached) == 0 {
+		reached = all
+	}
+	return reached, ctx.Err()
+}
+
+// noRoute reports whether this host has no way to an address at all, as opposed to a
+// server that does not answer.
+func noRoute(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
 // ask asks one server for the addresses of all names.

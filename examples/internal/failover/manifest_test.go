@@ -1,0 +1,163 @@
+package failover
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var someHash = strings.Repeat("0123456789abcdef", 4)
+
+func TestReadManifest(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       []entry
+	}{
+		{"ours", someHash + " 12 pool/a b\n", []entry{{"pool/a b", 12, someHash}}},
+		{"empty", "", nil},
+		{"comments", "# of today\n\n" + someHash + " 0 a\n", []entry{{"a", 0, someHash}}},
+		{"sha256sum", someHash + "  ./pool/a\n" + strings.ToUpper(someHash) + " *b\n", []entry{{"pool/a", -1, someHash}, {"b", -1, someHash}}},
+		{"sha256sum of a name like a size", someHash + "  12 a\n", []entry{{"12 a", -1, someHash}}},
+		{"sha256sum with escapes", `\` + someHash + `  a\nb\\n` + "\n", []entry{{"a\nb\\n", -1, someHash}}},
+		{"Release", "Origin: Raspbian\nMD5Sum:\n 00 12 a\nSHA256:\n " + someHash + "               12 main/Packages\n " + someHash + "         1234567890 b\nSHA512:\n 00 1 c\n",
+			[]entry{{"main/Packages", 12, someHash}, {"b", 1234567890, someHash}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []entry
+			for e, err := range readManifest("m", strings.NewReader(tt.text)) {
+				require.NoError(t, err)
+				got = append(got, e)
+			}
+			require.Equal(t, tt.want, got)
+		})
+	}
+}
+
+func TestReadManifestErrors(t *testing.T) {
+	for text, says := range map[string]string{
+		"nothing\n":                            "m:1: want SHA-256, size and path",
+		someHash + " a b\n":                    "want SHA-256, size and path",
+		someHash + " -1 b\n":                   "want SHA-256, size and path",
+		someHash[1:] + " 1 b\n":                "want SHA-256, size and path",
+		someHash + "\n":                        "want SHA-256, size and path",
+		someHash + " 1 b\n" + someHash + " 1":  "m:2:",
+		someHash + " 1 ../b\n":                 "no path below the mirror",
+		someHash + " 1 /etc/passwd\n":          "no path below the mirror",
+		someHash + "  \n":                      "no path below the mirror",
+		"# " + strings.Repeat("x", maxLine+10): "m:1: bufio.Scanner: token too long",
+	} {
+		var last error
+		for _, err := range readManifest("m", strings.NewReader(text)) {
+			last = err
+		}
+		require.ErrorContains(t, last, says, text)
+	}
+}
+
+// What is written is read again, whatever the names.
+func FuzzEntry(f *testing.F) {
+	f.Add("pool/a b", int64(12))
+	f.Add("a\nb\\n\r", int64(-1))
+	f.Add("*a", int64(-1))
+	f.Add(" 12 a", int64(0))
+	f.Fuzz(func(t *testing.T, path string, size int64) {
+		e := entry{path, max(size, -1), someHash}
+		got, err := parseEntry(e.String())
+		if err != nil {
+			return // no path below a mirror
+		}
+		require.NotContains(t, e.String(), "\n")
+		if !strings.HasPrefix(path, "./") {
+			require.Equal(t, e, got)
+		}
+	})
+}
+
+func FuzzReadManifest(f *testing.F) {
+	f.Add("SHA256:\n " + someHash + "    12 a\n")
+	f.Add("\\" + someHash + " *a\\nb\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		for e, err := range readManifest("m", strings.NewReader(text)) {
+			if err == nil {
+				again, err := parseEntry(e.String())
+				require.NoError(t, err)
+				require.Equal(t, e, again)
+			}
+		}
+	})
+}
+
+func TestWriteManifest(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a-b", "a/b", "a/b-c", "a.b/c", "new\nline"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o644))
+	}
+	require.NoError(t, os.Symlink("x", filepath.Join(dir, "link")))
+	var out bytes.Buffer
+	n := 0
+	require.NoError(t, WriteManifest(t.Context(), &out, dir, func() { n++ }))
+	require.Equal(t, 6, n)
+	const x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+	require.Equal(t, fmt.Sprintf("%[1]s 1 a/b\n%[1]s 1 a/b-c\n%[1]s 1 a-b\n%[1]s 1 a.b/c\n%[1]s 1 link\n\\%[1]s 1 new\\nline\n", x), out.String())
+	before := ""
+	for e, err := range readManifest("m", &out) {
+		require.NoError(t, err)
+		require.Negative(t, comparePaths(before, e.path), "in order")
+		before = e.path
+	}
+}
+
+// slice returns entries as a reader has them.
+func slice(entries []entry) iter.Seq2[entry, error] { return withoutError(entries) }
+
+func someEntries(n int) []entry {
+	entries := make([]entry, n)
+	for i := range entries {
+		entries[i] = entry{fmt.Sprintf("pool/%c/%d-%d/file", 'a'+i%26, i/100, i), int64(i)*7 - 1, someHash}
+	}
+	return entries
+}
+
+func TestSort(t *testing.T) {
+	want := someEntries(1000)
+	slices.SortFunc(want, byPath)
+	for _, length := range []int{1, 7, 999, 1000, 1001} {
+		shuffled := slices.Clone(want)
+		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		if length == 1 {
+			shuffled = shuffled[:30]
+		}
+		s := sorter{length: length}
+		var got []entry
+		for e, err := range s.sort(slice(shuffled)) {
+			require.NoError(t, err)
+			got = append(got, e)
+		}
+		require.True(t, slices.IsSortedFunc(got, byPath))
+		require.ElementsMatch(t, shuffled, got)
+		require.Len(t, s.files, (len(shuffled)-1)/length)
+		s.close()
+		for _, f := range s.files {
+			require.NoFileExists(t, f.Name())
+		}
+	}
+}
+
+func TestSortRefusesDuplicates(t *testing.T) {
+	s := sorter{length: 1}
+	defer s.close()
+	var last error
+	for _, err := range s.sort(slice([]entry{{"a", 1, someHash}, {"b", 1, someHash}, {"a", 2, someHash}})) {
+		last = err
+	}
+	require.ErrorContains(t, last, "a comes twice")
+}

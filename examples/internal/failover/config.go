@@ -20,6 +20,7 @@ import (
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/dns01hook"
 	"github.com/berryrack/berryrack/examples/internal/strictyaml"
+	"github.com/berryrack/berryrack/staticify/accesslog"
 )
 
 // Config is failover.yaml.
@@ -55,7 +56,8 @@ type Provider struct {
 
 // Pages are those to compare.
 type Pages struct {
-	Logs     []string         `yaml:"logs"`     // access logs, combined or common format
+	Logs     []string         `yaml:"logs"`     // access logs, compressed with gzip or not
+	Format   string           `yaml:"format"`   // as in staticify/accesslog; empty: combined
 	Count    int              `yaml:"count"`    // most asked for; 0 is 100
 	Parallel int              `yaml:"parallel"` // at once; 0 is 4
 	Headers  []string         `yaml:"headers"`  // that must be equal; empty: Content-Type and Location
@@ -69,6 +71,7 @@ const (
 	defaultWait      = 10 * time.Minute
 	defaultPages     = 100
 	defaultParallel  = 4
+	maxPages         = 100_000
 	maxParallel      = 64
 )
 
@@ -153,8 +156,11 @@ func (s *Site) check(d *strictyaml.Document) error {
 	}
 	s.checkSite(d)
 	s.checkDNS(d)
-	if s.Pages.Count < 0 {
-		d.Problem("pages.count", "want a positive number")
+	if s.Pages.Count < 0 || s.Pages.Count > maxPages {
+		d.Problem("pages.count", "want 1 to %d", maxPages)
+	}
+	if _, err := accesslog.ParseFormat(s.Pages.Format); err != nil {
+		d.Problem("pages.format", "%v", err)
 	}
 	if s.Pages.Parallel < 0 || s.Pages.Parallel > maxParallel {
 		d.Problem("pages.parallel", "want 1 to %d", maxParallel)

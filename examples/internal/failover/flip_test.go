@@ -180,11 +180,10 @@ func TestGuard(t *testing.T) {
 		"its TTL is 1m0s: lower it to 30s":            func(s *Site, w *world) { s.DNS.TTL = 30 * time.Second; w.ttl = time.Minute },
 		"caches may hold an older one until":          func(s *Site, w *world) { require.NoError(t, s.save("ttl.json", map[string]history{})) },
 		"the simulation has nothing at 192.0.2.2:22":  func(s *Site, w *world) { delete(w.ports, "tcp 192.0.2.2:22") },
-		"the simulation has nothing at 192.0.2.53:53": func(s *Site, w *world) { delete(w.ports, "udp 192.0.2.53:53") },
+		"the simulation has nothing at 192.0.2.53:53": func(s *Site, w *world) { delete(w.ports, "udp 192.0.2.53:53"); s.DNS.Wait = 300 * time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, w := simulated(t, t.TempDir())
-			s.DNS.Wait = 50 * time.Millisecond
 			spoil(s, w)
 			std, _, diagnostics := streams()
 			require.ErrorIs(t, s.Flip(t.Context(), Turn{}, std), cli.ErrDifferent)

@@ -102,7 +102,7 @@ func (s *Site) load(ctx context.Context, progress func()) (Answer, error) {
 	rate := s.Load.Rate
 	if rate == 0 {
 		var err error
-		if rate, err = busiestMinute(readLogs(s.Pages.Logs)); err != nil {
+		if rate, err = busiestMinute(s.Pages.readLogs()); err != nil {
 			return Answer{}, err
 		}
 	}
@@ -124,7 +124,7 @@ func (r *replay) run(ctx context.Context, s *Site, progress func()) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	due := start
-	for h, err := range again(s.Pages.Logs) {
+	for h, err := range again(s.Pages) {
 		if err != nil {
 			return err
 		}
@@ -163,11 +163,11 @@ func (h hit) replayable() bool {
 }
 
 // again returns the requests of logs that can be replayed, again and again.
-func again(paths []string) iter.Seq2[hit, error] {
+func again(p Pages) iter.Seq2[hit, error] {
 	return func(yield func(hit, error) bool) {
 		for {
 			some := false
-			for h, err := range readLogs(paths) {
+			for h, err := range p.readLogs() {
 				if err == nil && !h.replayable() {
 					continue
 				}

@@ -1,12 +1,11 @@
 package failover
 
 import (
-	"bufio"
+	"fmt"
 	"iter"
-	"os"
-	"regexp"
-	"strconv"
 	"time"
+
+	"github.com/berryrack/berryrack/staticify/accesslog"
 )
 
 // hit is one request of an access log.
@@ -17,30 +16,37 @@ type hit struct {
 	status int
 }
 
-var interim = regexp.MustCompile(`^\S+ \S+ \S+ \[([^\]]+)\] "(\S+) (\S+)[^"]*" (\d+) `)
-
-// readLogs returns the requests of access logs, one file after the other.
-func readLogs(paths []string) iter.Seq2[hit, error] {
+// readLogs returns the requests of access logs in their format, one file after the
+// other. Lines that are in no such format are passed over.
+func (p Pages) readLogs() iter.Seq2[hit, error] {
 	return func(yield func(hit, error) bool) {
-		for _, path := range paths {
-			f, err := os.Open(path)
-			if err != nil {
-				yield(hit{}, err)
+		format, err := accesslog.ParseFormat(p.Format)
+		if err != nil {
+			yield(hit{}, err)
+			return
+		}
+		for _, path := range p.Logs {
+			if !readLog(path, format, yield) {
 				return
-			}
-			defer f.Close()
-			lines := bufio.NewScanner(f)
-			for lines.Scan() {
-				m := interim.FindStringSubmatch(lines.Text())
-				if m == nil {
-					continue
-				}
-				at, _ := time.Parse("02/Jan/2006:15:04:05 -0700", m[1])
-				status, _ := strconv.Atoi(m[4])
-				if !yield(hit{at, m[2], m[3], status}, nil) {
-					return
-				}
 			}
 		}
 	}
+}
+
+// readLog reports whether the caller wants more.
+func readLog(path string, format accesslog.Format, yield func(hit, error) bool) bool {
+	log, err := accesslog.Open(path, format)
+	if err != nil {
+		return yield(hit{}, err)
+	}
+	defer log.Close()
+	for h, err := range log.All() {
+		if err != nil {
+			return yield(hit{}, fmt.Errorf("%s: %w", path, err))
+		}
+		if !yield(hit{h.Time, string(h.Method), string(h.Target), h.Status}, nil) {
+			return false
+		}
+	}
+	return true
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -48,7 +47,7 @@ func (e entry) String() string {
 	if e.size < 0 {
 		return mark + e.hash + "  " + path
 	}
-	return fmt.Sprintf("%s%s %d %s", mark, e.hash, e.size, path)
+	return mark + e.hash + " " + strconv.FormatInt(e.size, 10) + " " + path
 }
 
 // comparePaths orders paths as a walk through a tree meets them: a directory's
@@ -113,35 +112,44 @@ func describe(path string, d fs.DirEntry) (entry, error) {
 	return entry{size: size, hash: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
-// readManifest returns the entries of a manifest; name is for errors.
-func readManifest(name string, r io.Reader) iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
-		lines := bufio.NewScanner(r)
-		lines.Buffer(nil, maxLine)
-		release := false // in a Release file, outside of its SHA256 part
-		n := 0
-		for lines.Scan() {
-			n++
-			line := lines.Text()
-			if field, value, ok := strings.Cut(line, ":"); ok && releaseField(field) {
-				release = field != "SHA256" || value != ""
-				continue
-			}
-			if release || line == "" || line[0] == '#' {
-				continue
-			}
-			e, err := parseEntry(line)
-			if err != nil {
-				err = fmt.Errorf("%s:%d: %w", name, n, err)
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
+// entries are those of a list, one after the other; the error is io.EOF at the end.
+type entries interface{ next() (entry, error) }
+
+// manifestReader reads a manifest.
+type manifestReader struct {
+	name    string // for errors
+	lines   *bufio.Scanner
+	n       int
+	release bool // in a Release file, outside of its SHA256 part
+}
+
+func newManifestReader(name string, r io.Reader) *manifestReader {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	return &manifestReader{name: name, lines: lines}
+}
+
+func (r *manifestReader) next() (entry, error) {
+	for r.lines.Scan() {
+		r.n++
+		line := r.lines.Text()
+		if field, value, ok := strings.Cut(line, ":"); ok && releaseField(field) {
+			r.release = field != "SHA256" || value != ""
+			continue
 		}
-		if err := lines.Err(); err != nil {
-			yield(entry{}, fmt.Errorf("%s:%d: %w", name, n+1, err))
+		if r.release || line == "" || line[0] == '#' {
+			continue
 		}
+		e, err := parseEntry(line)
+		if err != nil {
+			err = fmt.Errorf("%s:%d: %w", r.name, r.n, err)
+		}
+		return e, err
 	}
+	if err := r.lines.Err(); err != nil {
+		return entry{}, fmt.Errorf("%s:%d: %w", r.name, r.n+1, err)
+	}
+	return entry{}, io.EOF
 }
 
 // releaseField reports whether a word is the name of a field, such as Origin.

@@ -3,7 +3,7 @@ package failover
 import (
 	"bytes"
 	"fmt"
-	"iter"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -31,11 +31,8 @@ func TestReadManifest(t *testing.T) {
 			[]entry{{"main/Packages", 12, someHash}, {"b", 1234567890, someHash}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var got []entry
-			for e, err := range readManifest("m", strings.NewReader(tt.text)) {
-				require.NoError(t, err)
-				got = append(got, e)
-			}
+			got, err := all(newManifestReader("m", strings.NewReader(tt.text)))
+			require.NoError(t, err)
 			require.Equal(t, tt.want, got)
 		})
 	}
@@ -54,11 +51,8 @@ func TestReadManifestErrors(t *testing.T) {
 		someHash + "  \n":                      "no path below the mirror",
 		"# " + strings.Repeat("x", maxLine+10): "m:1: bufio.Scanner: token too long",
 	} {
-		var last error
-		for _, err := range readManifest("m", strings.NewReader(text)) {
-			last = err
-		}
-		require.ErrorContains(t, last, says, text)
+		_, err := all(newManifestReader("m", strings.NewReader(text)))
+		require.ErrorContains(t, err, says, text)
 	}
 }
 
@@ -85,12 +79,11 @@ func FuzzReadManifest(f *testing.F) {
 	f.Add("SHA256:\n " + someHash + "    12 a\n")
 	f.Add("\\" + someHash + " *a\\nb\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for e, err := range readManifest("m", strings.NewReader(text)) {
-			if err == nil {
-				again, err := parseEntry(e.String())
-				require.NoError(t, err)
-				require.Equal(t, e, again)
-			}
+		entries, _ := all(newManifestReader("m", strings.NewReader(text)))
+		for _, e := range entries {
+			again, err := parseEntry(e.String())
+			require.NoError(t, err)
+			require.Equal(t, e, again)
 		}
 	})
 }
@@ -109,20 +102,32 @@ func TestWriteManifest(t *testing.T) {
 	const x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 	require.Equal(t, fmt.Sprintf("%[1]s 1 a/b\n%[1]s 1 a/b-c\n%[1]s 1 a-b\n%[1]s 1 a.b/c\n%[1]s 1 link\n\\%[1]s 1 new\\nline\n", x), out.String())
 	before := ""
-	for e, err := range readManifest("m", &out) {
-		require.NoError(t, err)
+	written, err := all(newManifestReader("m", &out))
+	require.NoError(t, err)
+	for _, e := range written {
 		require.Negative(t, comparePaths(before, e.path), "in order")
 		before = e.path
 	}
 }
 
-// slice returns entries as a reader has them.
-func slice(entries []entry) iter.Seq2[entry, error] { return withoutError(entries) }
+// all returns the entries up to the end or an error.
+func all(from entries) (got []entry, err error) {
+	for {
+		e, err := from.next()
+		if err == io.EOF {
+			return got, nil
+		}
+		if err != nil {
+			return got, err
+		}
+		got = append(got, e)
+	}
+}
 
 func someEntries(n int) []entry {
 	entries := make([]entry, n)
 	for i := range entries {
-		entries[i] = entry{fmt.Sprintf("pool/%c/%d-%d/file", 'a'+i%26, i/100, i), int64(i)*7 - 1, someHash}
+		entries[i] = entry{fmt.Sprintf("pool/%06d/file", i), int64(i)*7 - 1, someHash}
 	}
 	return entries
 }
@@ -130,18 +135,17 @@ func someEntries(n int) []entry {
 func TestSort(t *testing.T) {
 	want := someEntries(1000)
 	slices.SortFunc(want, byPath)
-	for _, length := range []int{1, 7, 999, 1000, 1001} {
+	for _, length := range []int{1, 30, 999, 1000, 1001} {
 		shuffled := slices.Clone(want)
 		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		if length == 1 {
 			shuffled = shuffled[:30]
 		}
 		s := sorter{length: length}
-		var got []entry
-		for e, err := range s.sort(slice(shuffled)) {
-			require.NoError(t, err)
-			got = append(got, e)
-		}
+		in := list(slices.Clone(shuffled))
+		require.NoError(t, s.read(&in))
+		got, err := all(&s)
+		require.NoError(t, err)
 		require.True(t, slices.IsSortedFunc(got, byPath))
 		require.ElementsMatch(t, shuffled, got)
 		require.Len(t, s.files, (len(shuffled)-1)/length)
@@ -155,9 +159,7 @@ func TestSort(t *testing.T) {
 func TestSortRefusesDuplicates(t *testing.T) {
 	s := sorter{length: 1}
 	defer s.close()
-	var last error
-	for _, err := range s.sort(slice([]entry{{"a", 1, someHash}, {"b", 1, someHash}, {"a", 2, someHash}})) {
-		last = err
-	}
-	require.ErrorContains(t, last, "a comes twice")
+	require.NoError(t, s.read(&list{{"a", 1, someHash}, {"b", 1, someHash}, {"a", 2, someHash}}))
+	_, err := all(&s)
+	require.ErrorContains(t, err, "a comes twice")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -92,26 +91,32 @@ func (s *Site) compareMirror(ctx context.Context, m *Mirror, found func(Item)) e
 	sorters := [2]sorter{{length: runLength}, {length: runLength}}
 	defer sorters[0].close()
 	defer sorters[1].close()
-	sample := &reservoir{size: m.Sample}
-	here := sorters[0].sort(s.manifest(ctx, primary, m, m.Primary))
-	there := sorters[1].sort(s.manifest(ctx, standby, m, m.Standby))
-	if err := compareManifests(sample.watch(here), there, found); err != nil {
+	for i, from := range []struct {
+		host *origin
+		file string
+	}{{primary, m.Primary}, {standby, m.Standby}} {
+		if err := s.readManifest(ctx, from.host, m, from.file, &sorters[i]); err != nil {
+			return err
+		}
+	}
+	sample := &reservoir{size: m.Sample, from: &sorters[0]}
+	if err := compareManifests(sample, &sorters[1], found); err != nil {
 		return err
 	}
-	return s.askForFiles(ctx, standby, m, sample.entries, found)
+	return s.askForFiles(ctx, standby, m, sample.kept, found)
 }
 
-// manifest returns the entries of a mirror's manifest, from a file or a host.
-func (s *Site) manifest(ctx context.Context, from *origin, m *Mirror, path string) iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
-		name, body, err := openManifest(ctx, from, m, path)
-		if err != nil {
-			yield(entry{}, err)
-			return
-		}
-		defer body.Close()
-		readManifest(name, body)(yield)
+// readManifest reads a mirror's manifest from a file or a host.
+func (s *Site) readManifest(ctx context.Context, from *origin, m *Mirror, path string, into *sorter) error {
+	name, body, err := openManifest(ctx, from, m, path)
+	if err != nil {
+		return err
 	}
+	defer body.Close()
+	if err := into.read(newManifestReader(name, body)); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 func openManifest(ctx context.Context, from *origin, m *Mirror, path string) (string, io.ReadCloser, error) {
@@ -132,34 +137,30 @@ func openManifest(ctx context.Context, from *origin, m *Mirror, path string) (st
 }
 
 // compareManifests goes through two sorted manifests at once.
-func compareManifests(primary, standby iter.Seq2[entry, error], found func(Item)) error {
-	nextP, stopP := iter.Pull2(primary)
-	defer stopP()
-	nextS, stopS := iter.Pull2(standby)
-	defer stopS()
-	p, err, moreP := nextP()
-	if err != nil {
-		return err
-	}
-	s, err, moreS := nextS()
-	for err == nil && (moreP || moreS) {
+func compareManifests(primary, standby entries, found func(Item)) error {
+	p, errP := primary.next()
+	s, errS := standby.next()
+	for {
 		order := byPath(p, s)
 		switch {
-		case !moreS || moreP && order < 0:
+		case errP != nil && errP != io.EOF:
+			return errP
+		case errS != nil && errS != io.EOF:
+			return errS
+		case errP == io.EOF && errS == io.EOF:
+			return nil
+		case errS == io.EOF || errP == nil && order < 0:
 			found(Item{p.path, Different, "missing at the standby"})
-			p, err, moreP = nextP()
-			continue
-		case !moreP || order > 0:
+			p, errP = primary.next()
+		case errP == io.EOF || order > 0:
 			found(Item{s.path, Different, "at the standby alone"})
+			s, errS = standby.next()
 		default:
 			found(compareEntries(p, s))
-			if p, err, moreP = nextP(); err != nil {
-				return err
-			}
+			p, errP = primary.next()
+			s, errS = standby.next()
 		}
-		s, err, moreS = nextS()
 	}
-	return err
 }
 
 func compareEntries(p, s entry) Item {
@@ -172,31 +173,29 @@ func compareEntries(p, s entry) Item {
 	return Item{p.path, Same, ""}
 }
 
-// reservoir keeps a random sample, each entry with the same chance.
+// reservoir keeps a random sample of the entries that go through it, each with the
+// same chance.
 type reservoir struct {
-	size, seen int
-	entries    []entry
+	from entries
+	size int
+	seen int
+	kept []entry
 }
 
-func (r *reservoir) watch(entries iter.Seq2[entry, error]) iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
-		for e, err := range entries {
-			if err == nil {
-				r.add(e)
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
+func (r *reservoir) next() (entry, error) {
+	e, err := r.from.next()
+	if err == nil {
+		r.add(e)
 	}
+	return e, err
 }
 
 func (r *reservoir) add(e entry) {
 	r.seen++
-	if len(r.entries) < r.size {
-		r.entries = append(r.entries, e)
+	if len(r.kept) < r.size {
+		r.kept = append(r.kept, e)
 	} else if i := rand.IntN(r.seen); i < r.size {
-		r.entries[i] = e
+		r.kept[i] = e
 	}
 }
 

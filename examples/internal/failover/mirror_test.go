@@ -3,11 +3,13 @@ package failover
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,7 +58,7 @@ func compareMirror(t *testing.T, s *Site, m Mirror) (differs []string, same int)
 }
 
 // A mirror of 100,000 files, in two orders: what was planted is found, and nothing
-// else. What is kept of them is not more than a few runs of the sorter.
+// else.
 func TestLargeMirror(t *testing.T) {
 	const n = 100_000
 	primary := someEntries(n)
@@ -64,12 +66,9 @@ func TestLargeMirror(t *testing.T) {
 	standby[1+777].size++
 	standby[1+888].hash = strings.Repeat("f", 64)
 	standby = append(standby[:1+999], standby[1+1000:]...)
+	slices.Reverse(standby)
 	s := hosts(t, mirror(primary, none), mirror(standby, none))
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
 	differs, same := compareMirror(t, s, Mirror{URL: "http://www.example.org/m/"})
-	runtime.ReadMemStats(&after)
 	require.ElementsMatch(t, []string{
 		primary[777].path + fmt.Sprintf(": %d bytes, the primary's has %d", primary[777].size+1, primary[777].size),
 		primary[888].path + ": other contents",
@@ -77,7 +76,42 @@ func TestLargeMirror(t *testing.T) {
 		"pool/extra: at the standby alone",
 	}, differs)
 	require.Equal(t, n-3, same)
-	t.Logf("heap: %d KiB more, %d MiB in all were allocated", (int64(after.HeapInuse)-int64(before.HeapInuse))>>10, (after.TotalAlloc-before.TotalAlloc)>>20)
+}
+
+// While 80,000 entries go by, no more than a run of them is in memory.
+func TestMemoryIsBounded(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before, most, n := heap(), int64(0), 0
+	a, b := sorter{length: 2000}, sorter{length: 2000}
+	defer a.close()
+	defer b.close()
+	require.NoError(t, a.read(new(generator)))
+	require.NoError(t, b.read(new(generator)))
+	require.NoError(t, compareManifests(&a, &b, func(item Item) {
+		if item.State == Same {
+			n++
+		}
+		if n%10_000 == 1 {
+			most = max(most, heap())
+		}
+	}))
+	require.Equal(t, 40_000, n)
+	require.Less(t, most-before, int64(6<<20), "all of them are more than 16 MiB")
+}
+
+// generator has 40,000 entries, in no order.
+type generator int
+
+func (g *generator) next() (entry, error) {
+	if *g++; *g > 40_000 {
+		return entry{}, io.EOF
+	}
+	return entry{fmt.Sprintf("pool/%06d/%s", (int(*g)*7919)%40_000, strings.Repeat("x", 100)), int64(*g), someHash}, nil
 }
 
 func TestMirrorsOfOneEntry(t *testing.T) {
@@ -125,7 +159,16 @@ func TestSample(t *testing.T) {
 	for _, e := range entries {
 		r.add(e)
 	}
-	require.Len(t, r.entries, 5)
+	require.Len(t, r.kept, 5)
+}
+
+// An error in the middle of either list is told, not taken for its end.
+func TestCompareBrokenManifests(t *testing.T) {
+	broken := someHash + " 1 a\nnonsense\n"
+	for _, texts := range [][2]string{{broken, ""}, {"", broken}, {broken, broken}} {
+		err := compareManifests(newManifestReader("p", strings.NewReader(texts[0])), newManifestReader("s", strings.NewReader(texts[1])), func(Item) {})
+		require.ErrorContains(t, err, ":2: want SHA-256")
+	}
 }
 
 func TestMirrorErrors(t *testing.T) {

@@ -1,46 +1,44 @@
 package failover
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/berryrack/berryrack/staticify/topk"
 )
 
-// maxPaths bounds the different pages of a log that are counted.
-const maxPaths = 1 << 18
+// countersPerPage is how many counters find the first pages of a log right.
+const countersPerPage = 8
 
 // popular returns the paths that were asked for most and found, the most popular
 // one first.
-func popular(logs []string, n int) ([]string, error) {
-	hits := map[string]int{}
-	for h, err := range readLogs(logs) {
+func (p Pages) popular() ([]string, error) {
+	summary := topk.New(countersPerPage * p.Count)
+	for h, err := range p.readLogs() {
 		if err != nil {
 			return nil, err
 		}
-		_, known := hits[h.target]
-		if h.method == "GET" && h.status >= 200 && h.status < 400 && (known || len(hits) < maxPaths) {
-			hits[h.target]++
+		if h.method == http.MethodGet && h.status >= 200 && h.status < 400 {
+			summary.Add([]byte(h.target), 0)
 		}
 	}
-	paths := make([]string, 0, len(hits))
-	for path := range hits {
-		paths = append(paths, path)
+	var paths []string
+	for _, item := range summary.Top(p.Count) {
+		paths = append(paths, item.Key)
 	}
-	slices.SortFunc(paths, func(a, b string) int {
-		return cmp.Or(cmp.Compare(hits[b], hits[a]), cmp.Compare(a, b))
-	})
-	return paths[:min(n, len(paths))], nil
+	return paths, nil
 }
 
 // comparePages compares the pages that visitors ask for most. Progress is called
 // for each of them.
 func (s *Site) comparePages(ctx context.Context, progress func()) (Answer, error) {
-	paths, err := popular(s.Pages.Logs, s.Pages.Count)
+	paths, err := s.Pages.popular()
 	if err != nil {
 		return Answer{}, err
 	}

@@ -13,11 +13,13 @@ import (
 func TestPopular(t *testing.T) {
 	s := hosts(t, nil, nil)
 	s.log(t, "GET /b 200", "GET /a 200", "GET /b 304", "POST /c 200", "POST /c 200", "POST /c 200", "GET /gone 404", "GET /moved 301")
-	paths, err := popular(s.Pages.Logs, 2)
+	s.Pages.Count = 2
+	paths, err := s.Pages.popular()
 	require.NoError(t, err)
 	require.Equal(t, []string{"/b", "/a"}, paths)
-	_, err = popular([]string{"/no/such/log"}, 2)
-	require.Error(t, err)
+	s.Pages.Logs = []string{"/no/such/log"}
+	_, err = s.Pages.popular()
+	require.ErrorContains(t, err, "/no/such/log")
 }
 
 func TestComparePages(t *testing.T) {

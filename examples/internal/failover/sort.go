@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"slices"
 )
@@ -12,12 +11,34 @@ import (
 // runLength is how many entries are in memory at once while a manifest is sorted.
 const runLength = 50_000
 
-// sorter returns entries in the order of their paths. What does not fit into a run
-// is kept in temporary files until close.
+// sorter has entries in the order of their paths. What does not fit into a run is
+// kept in temporary files until close.
 type sorter struct {
-	length int
+	length int // of a run
 	files  []*os.File
+	runs   []*run // what is left of each, none of them empty
+	before string // the last path
 }
+
+// run are sorted entries, and the first one of them.
+type run struct {
+	first entry
+	rest  entries
+}
+
+// list are entries in memory.
+type list []entry
+
+func (l *list) next() (entry, error) {
+	if len(*l) == 0 {
+		return entry{}, io.EOF
+	}
+	first := (*l)[0]
+	*l = (*l)[1:]
+	return first, nil
+}
+
+func byPath(a, b entry) int { return comparePaths(a.path, b.path) }
 
 func (s *sorter) close() {
 	for _, f := range s.files {
@@ -26,62 +47,40 @@ func (s *sorter) close() {
 	}
 }
 
-// sort returns the entries in order; a path that comes twice is an error.
-func (s *sorter) sort(entries iter.Seq2[entry, error]) iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
-		last, err := s.split(entries)
+// read takes all entries.
+func (s *sorter) read(from entries) error {
+	var last list
+	for {
+		e, err := from.next()
+		if err == io.EOF {
+			break
+		}
 		if err != nil {
-			yield(entry{}, err)
-			return
-		}
-		runs := []iter.Seq2[entry, error]{withoutError(last)}
-		for _, f := range s.files {
-			runs = append(runs, readManifest(f.Name(), f))
-		}
-		before := ""
-		for e, err := range merge(runs) {
-			if err == nil && e.path == before {
-				err = fmt.Errorf("%s comes twice", e.path)
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
-			before = e.path
-		}
-	}
-}
-
-func withoutError(entries []entry) iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
-		for _, e := range entries {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
-}
-
-// split writes all sorted runs but the last one to files.
-func (s *sorter) split(entries iter.Seq2[entry, error]) (last []entry, err error) {
-	for e, err := range entries {
-		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(last) == s.length {
 			if err := s.spill(last); err != nil {
-				return nil, err
+				return err
 			}
 			last = last[:0]
 		}
 		last = append(last, e)
 	}
 	slices.SortFunc(last, byPath)
-	return last, nil
+	readers := []entries{&last}
+	for _, f := range s.files {
+		readers = append(readers, newManifestReader(f.Name(), f))
+	}
+	for _, r := range readers {
+		if err := s.advance(&run{rest: r}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func byPath(a, b entry) int { return comparePaths(a.path, b.path) }
-
-func (s *sorter) spill(run []entry) error {
+// spill writes a run to a file.
+func (s *sorter) spill(run list) error {
 	slices.SortFunc(run, byPath)
 	f, err := os.CreateTemp("", "failover-manifest-*")
 	if err != nil {
@@ -99,45 +98,37 @@ func (s *sorter) spill(run []entry) error {
 	return err
 }
 
-// head is the next entry of a run.
-type head struct {
-	entry
-	next func() (entry, error, bool)
+// advance keeps a run, from its next entry on, unless that was the last one.
+func (s *sorter) advance(r *run) error {
+	var err error
+	if r.first, err = r.rest.next(); err == nil {
+		s.runs = append(s.runs, r)
+	} else if err == io.EOF {
+		err = nil
+	}
+	return err
 }
 
-// merge returns the entries of sorted runs in order.
-func merge(runs []iter.Seq2[entry, error]) iter.Seq2[entry, error] {
-	return func(yield func(entry, error) bool) {
-		var heads []*head
-		advance := func(h *head) (bool, error) {
-			e, err, ok := h.next()
-			h.entry = e
-			return ok, err
-		}
-		for _, run := range runs {
-			next, stop := iter.Pull2(run)
-			defer stop()
-			h := &head{next: next}
-			if ok, err := advance(h); err != nil {
-				yield(entry{}, err)
-				return
-			} else if ok {
-				heads = append(heads, h)
-			}
-		}
-		for len(heads) > 0 {
-			first := slices.MinFunc(heads, func(a, b *head) int { return byPath(a.entry, b.entry) })
-			if !yield(first.entry, nil) {
-				return
-			}
-			ok, err := advance(first)
-			if err != nil {
-				yield(entry{}, err)
-				return
-			}
-			if !ok {
-				heads = slices.DeleteFunc(heads, func(h *head) bool { return h == first })
-			}
+// next returns the entries in order; a path that comes twice is an error.
+func (s *sorter) next() (entry, error) {
+	if len(s.runs) == 0 {
+		return entry{}, io.EOF
+	}
+	least := 0
+	for i, r := range s.runs {
+		if byPath(r.first, s.runs[least].first) < 0 {
+			least = i
 		}
 	}
+	r := s.runs[least]
+	e := r.first
+	s.runs = slices.Delete(s.runs, least, least+1)
+	if err := s.advance(r); err != nil {
+		return entry{}, err
+	}
+	if e.path == s.before {
+		return entry{}, fmt.Errorf("%s comes twice", e.path)
+	}
+	s.before = e.path
+	return e, nil
 }

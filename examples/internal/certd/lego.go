@@ -57,7 +57,7 @@ func (l *Lego) provider(d *strictyaml.Document, path string) (acme.Provider, err
 		return nil, d.Errorf(path+".name", "%q is none of %s", l.Name, strings.Join(slices.Sorted(maps.Keys(legoProviders)), ", "))
 	}
 	if l.EnvFile != "" {
-		text, err := cli.Secret(l.EnvFile)
+		text, err := cli.SecretOf(d.Name(), l.EnvFile)
 		if err != nil {
 			return nil, d.Errorf(path+".env_file", "%v", err)
 		}

@@ -11,6 +11,7 @@ import (
 // numbers are those of RFC 3621; the zero value is not known.
 type Admin int
 
+// The admin states of RFC 3621.
 const (
 	AdminEnabled  Admin = 1
 	AdminDisabled Admin = 2
@@ -34,13 +35,14 @@ func (a *Admin) UnmarshalText(text []byte) error {
 // The numbers are those of RFC 3621; the zero value is not known.
 type Detection int
 
+// The detection states of RFC 3621, in the words of IEEE 802.3's state diagram.
 const (
-	DetectionDisabled   Detection = 1
-	DetectionSearching  Detection = 2
-	DetectionDelivering Detection = 3
-	DetectionFault      Detection = 4
-	DetectionTest       Detection = 5
-	DetectionOtherFault Detection = 6
+	DetectionDisabled   Detection = 1 // DISABLED
+	DetectionSearching  Detection = 2 // none of the others
+	DetectionDelivering Detection = 3 // POWER_ON
+	DetectionFault      Detection = 4 // TEST_ERROR
+	DetectionTest       Detection = 5 // TEST_MODE
+	DetectionOtherFault Detection = 6 // IDLE, for an error condition
 )
 
 var detectionNames = []string{"unknown", "disabled", "searching", "deliveringPower", "fault", "test", "otherFault"}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/berryrack/berryrack/examples/internal/atomicfile"
 	"github.com/berryrack/berryrack/examples/internal/cli"
+	"github.com/berryrack/berryrack/examples/internal/failover/manifest"
 )
 
 // Check looks at pages, mirrors, services and TTLs, remembers what it found, and
@@ -139,7 +140,7 @@ func (s *Site) asks(question string) bool {
 func Manifest(ctx context.Context, dir, file string, std cli.Streams) error {
 	bar := cli.Bar(std.Err, -1)
 	defer bar.Finish()
-	write := func(w io.Writer) error { return WriteManifest(ctx, w, dir, func() { bar.Add(1) }) }
+	write := func(w io.Writer) error { return manifest.Write(ctx, w, dir, func() { bar.Add(1) }) }
 	if file == "" {
 		return write(std.Out)
 	}

@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/berryrack/berryrack/examples/internal/failover/manifest"
 	"github.com/berryrack/berryrack/examples/internal/strictyaml"
 )
 
@@ -29,6 +30,7 @@ type Mirror struct {
 
 const (
 	defaultManifest = "MANIFEST"
+	manifestTimeout = 15 * time.Minute // for one manifest to be fetched
 	maxSample       = 100_000
 )
 
@@ -88,9 +90,9 @@ func (s *Site) compareMirror(ctx context.Context, m *Mirror, found func(Item)) e
 	primary, standby := s.origin("primary", s.Primary[0], 1), s.origin("standby", s.Standby[0], s.Pages.Parallel)
 	defer primary.close()
 	defer standby.close()
-	sorters := [2]sorter{{length: runLength}, {length: runLength}}
-	defer sorters[0].close()
-	defer sorters[1].close()
+	var sorters [2]manifest.Sorter
+	defer sorters[0].Close()
+	defer sorters[1].Close()
 	for i, from := range []struct {
 		host *origin
 		file string
@@ -99,21 +101,30 @@ func (s *Site) compareMirror(ctx context.Context, m *Mirror, found func(Item)) e
 			return err
 		}
 	}
-	sample := &reservoir{size: m.Sample, from: &sorters[0]}
-	if err := compareManifests(sample, &sorters[1], found); err != nil {
+	sample := &manifest.Sample{Size: m.Sample, From: &sorters[0]}
+	err := manifest.Compare(sample, &sorters[1], func(path, difference string) {
+		item := Item{What: path, State: Same, Detail: difference}
+		if difference != "" {
+			item.State = Different
+		}
+		found(item)
+	})
+	if err != nil {
 		return err
 	}
-	return s.askForFiles(ctx, standby, m, sample.kept, found)
+	return s.askForFiles(ctx, standby, m, sample.Kept, found)
 }
 
 // readManifest reads a mirror's manifest from a file or a host.
-func (s *Site) readManifest(ctx context.Context, from *origin, m *Mirror, path string, into *sorter) error {
+func (s *Site) readManifest(ctx context.Context, from *origin, m *Mirror, path string, into *manifest.Sorter) error {
+	ctx, cancel := context.WithTimeout(ctx, manifestTimeout)
+	defer cancel()
 	name, body, err := openManifest(ctx, from, m, path)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	if err := into.read(newManifestReader(name, body)); err != nil {
+	if err := into.Read(manifest.NewReader(name, body)); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
@@ -136,72 +147,9 @@ func openManifest(ctx context.Context, from *origin, m *Mirror, path string) (st
 	return from.role + " " + where, response.Body, nil
 }
 
-// compareManifests goes through two sorted manifests at once.
-func compareManifests(primary, standby entries, found func(Item)) error {
-	p, errP := primary.next()
-	s, errS := standby.next()
-	for {
-		order := byPath(p, s)
-		switch {
-		case errP != nil && errP != io.EOF:
-			return errP
-		case errS != nil && errS != io.EOF:
-			return errS
-		case errP == io.EOF && errS == io.EOF:
-			return nil
-		case errS == io.EOF || errP == nil && order < 0:
-			found(Item{p.path, Different, "missing at the standby"})
-			p, errP = primary.next()
-		case errP == io.EOF || order > 0:
-			found(Item{s.path, Different, "at the standby alone"})
-			s, errS = standby.next()
-		default:
-			found(compareEntries(p, s))
-			p, errP = primary.next()
-			s, errS = standby.next()
-		}
-	}
-}
-
-func compareEntries(p, s entry) Item {
-	switch {
-	case p.size >= 0 && s.size >= 0 && p.size != s.size:
-		return Item{p.path, Different, fmt.Sprintf("%d bytes, the primary's has %d", s.size, p.size)}
-	case p.hash != s.hash:
-		return Item{p.path, Different, "other contents"}
-	}
-	return Item{p.path, Same, ""}
-}
-
-// reservoir keeps a random sample of the entries that go through it, each with the
-// same chance.
-type reservoir struct {
-	from entries
-	size int
-	seen int
-	kept []entry
-}
-
-func (r *reservoir) next() (entry, error) {
-	e, err := r.from.next()
-	if err == nil {
-		r.add(e)
-	}
-	return e, err
-}
-
-func (r *reservoir) add(e entry) {
-	r.seen++
-	if len(r.kept) < r.size {
-		r.kept = append(r.kept, e)
-	} else if i := rand.IntN(r.seen); i < r.size {
-		r.kept[i] = e
-	}
-}
-
 // askForFiles asks the standby for files, and compares their sizes: a manifest that
 // was copied says nothing about the files beside it.
-func (s *Site) askForFiles(ctx context.Context, standby *origin, m *Mirror, files []entry, found func(Item)) error {
+func (s *Site) askForFiles(ctx context.Context, standby *origin, m *Mirror, files []manifest.Entry, found func(Item)) error {
 	results := make([]Item, len(files))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.Pages.Parallel)
@@ -222,21 +170,21 @@ func (s *Site) askForFiles(ctx context.Context, standby *origin, m *Mirror, file
 	return nil
 }
 
-func askForFile(ctx context.Context, standby *origin, base *url.URL, e entry) Item {
+func askForFile(ctx context.Context, standby *origin, base *url.URL, e manifest.Entry) Item {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	u := *base
-	u.Path += e.path
+	u.Path += e.Path
 	response, err := standby.do(ctx, http.MethodHead, u.String())
 	if err != nil {
-		return Item{e.path, Different, err.Error()}
+		return Item{e.Path, Different, err.Error()}
 	}
 	response.Body.Close()
 	switch {
 	case response.StatusCode != http.StatusOK:
-		return Item{e.path, Different, "the standby answers " + response.Status}
-	case e.size >= 0 && response.ContentLength >= 0 && response.ContentLength != e.size:
-		return Item{e.path, Different, fmt.Sprintf("the standby gives %d bytes of %d", response.ContentLength, e.size)}
+		return Item{e.Path, Different, "the standby answers " + response.Status}
+	case e.Size >= 0 && response.ContentLength >= 0 && response.ContentLength != e.Size:
+		return Item{e.Path, Different, fmt.Sprintf("the standby gives %d bytes of %d", response.ContentLength, e.Size)}
 	}
-	return Item{e.path, Same, ""}
+	return Item{e.Path, Same, ""}
 }

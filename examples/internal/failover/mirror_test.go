@@ -3,21 +3,31 @@ package failover
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/examples/internal/failover/manifest"
 )
 
+var someHash = strings.Repeat("0123456789abcdef", 4)
+
+func someEntries(n int) []manifest.Entry {
+	entries := make([]manifest.Entry, n)
+	for i := range entries {
+		entries[i] = manifest.Entry{Path: fmt.Sprintf("pool/%06d/file", i), Size: int64(i)*7 - 1, Hash: someHash}
+	}
+	return entries
+}
+
 // mirror serves a manifest of files, and the files.
-func mirror(entries []entry, lacks func(entry) bool) http.Handler {
+func mirror(entries []manifest.Entry, lacks func(manifest.Entry) bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/m/MANIFEST", func(w http.ResponseWriter, r *http.Request) {
 		out := bufio.NewWriter(w)
@@ -28,8 +38,8 @@ func mirror(entries []entry, lacks func(entry) bool) http.Handler {
 	})
 	mux.HandleFunc("/m/pool/", func(w http.ResponseWriter, r *http.Request) {
 		for _, e := range entries {
-			if "/m/"+e.path == r.URL.Path && !lacks(e) {
-				w.Header().Set("Content-Length", fmt.Sprint(e.size))
+			if "/m/"+e.Path == r.URL.Path && !lacks(e) {
+				w.Header().Set("Content-Length", fmt.Sprint(e.Size))
 				return
 			}
 		}
@@ -38,7 +48,7 @@ func mirror(entries []entry, lacks func(entry) bool) http.Handler {
 	return mux
 }
 
-func none(entry) bool { return false }
+func none(manifest.Entry) bool { return false }
 
 // compareMirror returns what differs and how many files are the same.
 func compareMirror(t *testing.T, s *Site, m Mirror) (differs []string, same int) {
@@ -62,61 +72,25 @@ func compareMirror(t *testing.T, s *Site, m Mirror) (differs []string, same int)
 func TestLargeMirror(t *testing.T) {
 	const n = 100_000
 	primary := someEntries(n)
-	standby := append([]entry{{"pool/extra", 1, someHash}}, primary...)
-	standby[1+777].size++
-	standby[1+888].hash = strings.Repeat("f", 64)
+	standby := append([]manifest.Entry{{Path: "pool/extra", Size: 1, Hash: someHash}}, primary...)
+	standby[1+777].Size++
+	standby[1+888].Hash = strings.Repeat("f", 64)
 	standby = append(standby[:1+999], standby[1+1000:]...)
 	slices.Reverse(standby)
 	s := hosts(t, mirror(primary, none), mirror(standby, none))
 	differs, same := compareMirror(t, s, Mirror{URL: "http://www.example.org/m/"})
 	require.ElementsMatch(t, []string{
-		primary[777].path + fmt.Sprintf(": %d bytes, the primary's has %d", primary[777].size+1, primary[777].size),
-		primary[888].path + ": other contents",
-		primary[999].path + ": missing at the standby",
+		primary[777].Path + fmt.Sprintf(": %d bytes, the primary's has %d", primary[777].Size+1, primary[777].Size),
+		primary[888].Path + ": other contents",
+		primary[999].Path + ": missing at the standby",
 		"pool/extra: at the standby alone",
 	}, differs)
 	require.Equal(t, n-3, same)
 }
 
-// While 80,000 entries go by, no more than a run of them is in memory.
-func TestMemoryIsBounded(t *testing.T) {
-	heap := func() int64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	before, most, n := heap(), int64(0), 0
-	a, b := sorter{length: 2000}, sorter{length: 2000}
-	defer a.close()
-	defer b.close()
-	require.NoError(t, a.read(new(generator)))
-	require.NoError(t, b.read(new(generator)))
-	require.NoError(t, compareManifests(&a, &b, func(item Item) {
-		if item.State == Same {
-			n++
-		}
-		if n%10_000 == 1 {
-			most = max(most, heap())
-		}
-	}))
-	require.Equal(t, 40_000, n)
-	require.Less(t, most-before, int64(6<<20), "all of them are more than 16 MiB")
-}
-
-// generator has 40,000 entries, in no order.
-type generator int
-
-func (g *generator) next() (entry, error) {
-	if *g++; *g > 40_000 {
-		return entry{}, io.EOF
-	}
-	return entry{fmt.Sprintf("pool/%06d/%s", (int(*g)*7919)%40_000, strings.Repeat("x", 100)), int64(*g), someHash}, nil
-}
-
 func TestMirrorsOfOneEntry(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name string, entries ...entry) string {
+	write := func(name string, entries ...manifest.Entry) string {
 		path := filepath.Join(dir, name)
 		var text strings.Builder
 		for _, e := range entries {
@@ -126,9 +100,9 @@ func TestMirrorsOfOneEntry(t *testing.T) {
 		return path
 	}
 	s := hosts(t, nil, nil)
-	a, empty := entry{"a", 1, someHash}, write("empty")
+	a, empty := manifest.Entry{Path: "a", Size: 1, Hash: someHash}, write("empty")
 	unknown := a
-	unknown.size = -1
+	unknown.Size = -1
 	for _, tt := range []struct {
 		primary, standby string
 		want             []string
@@ -138,7 +112,7 @@ func TestMirrorsOfOneEntry(t *testing.T) {
 		{write("one", a), empty, []string{"a: missing at the standby"}, 0},
 		{empty, write("one", a), []string{"a: at the standby alone"}, 0},
 		{write("one", a), write("two", unknown), nil, 1},
-		{write("a", a), write("b", entry{"b", 1, someHash}), []string{"a: missing at the standby", "b: at the standby alone"}, 0},
+		{write("a", a), write("b", manifest.Entry{Path: "b", Size: 1, Hash: someHash}), []string{"a: missing at the standby", "b: at the standby alone"}, 0},
 	} {
 		differs, same := compareMirror(t, s, Mirror{Primary: tt.primary, Standby: tt.standby})
 		require.Equal(t, tt.want, differs)
@@ -150,25 +124,10 @@ func TestMirrorsOfOneEntry(t *testing.T) {
 func TestSample(t *testing.T) {
 	entries := someEntries(50)[1:]
 	lost := entries[7]
-	s := hosts(t, mirror(entries, none), mirror(entries, func(e entry) bool { return e == lost }))
+	s := hosts(t, mirror(entries, none), mirror(entries, func(e manifest.Entry) bool { return e == lost }))
 	differs, same := compareMirror(t, s, Mirror{URL: "http://www.example.org/m/", Sample: 100})
-	require.Equal(t, []string{lost.path + ": the standby answers 404 Not Found"}, differs)
+	require.Equal(t, []string{lost.Path + ": the standby answers 404 Not Found"}, differs)
 	require.Equal(t, len(entries), same)
-
-	r := &reservoir{size: 5}
-	for _, e := range entries {
-		r.add(e)
-	}
-	require.Len(t, r.kept, 5)
-}
-
-// An error in the middle of either list is told, not taken for its end.
-func TestCompareBrokenManifests(t *testing.T) {
-	broken := someHash + " 1 a\nnonsense\n"
-	for _, texts := range [][2]string{{broken, ""}, {"", broken}, {broken, broken}} {
-		err := compareManifests(newManifestReader("p", strings.NewReader(texts[0])), newManifestReader("s", strings.NewReader(texts[1])), func(Item) {})
-		require.ErrorContains(t, err, ":2: want SHA-256")
-	}
 }
 
 func TestMirrorErrors(t *testing.T) {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/berryrack/berryrack/examples/internal/failover/manifest"
 )
 
 // simulatedState is where the simulation keeps its state.
@@ -159,7 +161,7 @@ func (w *world) web(ctx context.Context, addr netip.Addr, standby bool) error {
 		for i := range simulatedFiles {
 			if !standby || i != missingFile {
 				name := fmt.Sprintf("pool/package-%d.deb", i)
-				fmt.Fprintln(out, entry{name, int64(len(name)), fmt.Sprintf("%x", sha256.Sum256([]byte(name)))})
+				fmt.Fprintln(out, manifest.Entry{Path: name, Size: int64(len(name)), Hash: fmt.Sprintf("%x", sha256.Sum256([]byte(name)))})
 			}
 		}
 	})

@@ -1,4 +1,13 @@
-package failover
+// Package manifest lists the files of large trees, and compares such lists in
+// memory that does not grow with them.
+//
+// A manifest has a line for each file:
+//
+//	SHA-256 SIZE PATH
+//
+// What sha256sum prints, and the SHA256 part of a Debian archive's Release file, are
+// read as well. The order does not matter: what is written here is sorted.
+package manifest
 
 import (
 	"bufio"
@@ -16,21 +25,14 @@ import (
 	"strings"
 )
 
-// A manifest is a list of files, a line each:
-//
-//	SHA-256 SIZE PATH
-//
-// What sha256sum prints, and the SHA256 part of a Debian archive's Release file, are
-// manifests as well. The order does not matter: our own are sorted.
+// MaxLine bounds a line of a manifest, in bytes.
+const MaxLine = 1 << 16
 
-// maxLine bounds a line of a manifest, in bytes.
-const maxLine = 1 << 16
-
-// entry is one file of a manifest.
-type entry struct {
-	path string // with slashes, relative
-	size int64  // -1: not told
-	hash string // SHA-256 in lower-case hexadecimal digits
+// Entry is one file of a manifest.
+type Entry struct {
+	Path string // with slashes, relative
+	Size int64  // in bytes; -1: not told
+	Hash string // SHA-256 in lower-case hexadecimal digits
 }
 
 // escapes are those of sha256sum, which then has a backslash in front of the line.
@@ -39,15 +41,16 @@ var (
 	unescaper = strings.NewReplacer("\\\\", "\\", "\\n", "\n", "\\r", "\r")
 )
 
-func (e entry) String() string {
-	path, mark := escaper.Replace(e.path), ""
-	if path != e.path {
+// String is a line of a manifest.
+func (e Entry) String() string {
+	path, mark := escaper.Replace(e.Path), ""
+	if path != e.Path {
 		mark = "\\"
 	}
-	if e.size < 0 {
-		return mark + e.hash + "  " + path
+	if e.Size < 0 {
+		return mark + e.Hash + "  " + path
 	}
-	return mark + e.hash + " " + strconv.FormatInt(e.size, 10) + " " + path
+	return mark + e.Hash + " " + strconv.FormatInt(e.Size, 10) + " " + path
 }
 
 // comparePaths orders paths as a walk through a tree meets them: a directory's
@@ -68,10 +71,10 @@ func rank(c byte) int {
 	return int(c)
 }
 
-// WriteManifest lists the files below dir, in order, and calls progress for each.
+// Write lists the files below dir, in order, and calls progress for each.
 // A symbolic link counts as a file that holds its target. Memory does not grow
 // with the number of files.
-func WriteManifest(ctx context.Context, w io.Writer, dir string, progress func()) error {
+func Write(ctx context.Context, w io.Writer, dir string, progress func()) error {
 	out := bufio.NewWriter(w)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err := cmp.Or(err, ctx.Err()); err != nil || d.IsDir() {
@@ -85,7 +88,7 @@ func WriteManifest(ctx context.Context, w io.Writer, dir string, progress func()
 		if err != nil {
 			return err
 		}
-		e.path = filepath.ToSlash(name)
+		e.Path = filepath.ToSlash(name)
 		progress()
 		_, err = fmt.Fprintln(out, e)
 		return err
@@ -93,43 +96,45 @@ func WriteManifest(ctx context.Context, w io.Writer, dir string, progress func()
 	return errors.Join(err, out.Flush())
 }
 
-func describe(path string, d fs.DirEntry) (entry, error) {
+func describe(path string, d fs.DirEntry) (Entry, error) {
 	if d.Type()&fs.ModeSymlink != 0 {
 		target, err := os.Readlink(path)
 		sum := sha256.Sum256([]byte(target))
-		return entry{size: int64(len(target)), hash: hex.EncodeToString(sum[:])}, err
+		return Entry{Size: int64(len(target)), Hash: hex.EncodeToString(sum[:])}, err
 	}
 	if !d.Type().IsRegular() {
-		return entry{}, fmt.Errorf("%s: neither a file nor a directory nor a symbolic link", path)
+		return Entry{}, fmt.Errorf("%s: neither a file nor a directory nor a symbolic link", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return entry{}, err
+		return Entry{}, err
 	}
 	defer f.Close()
 	sum := sha256.New()
 	size, err := io.Copy(sum, f)
-	return entry{size: size, hash: hex.EncodeToString(sum.Sum(nil))}, err
+	return Entry{Size: size, Hash: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
-// entries are those of a list, one after the other; the error is io.EOF at the end.
-type entries interface{ next() (entry, error) }
+// Entries are those of a list, one after the other; the error is io.EOF at the end.
+type Entries interface{ Next() (Entry, error) }
 
-// manifestReader reads a manifest.
-type manifestReader struct {
+// Reader reads a manifest.
+type Reader struct {
 	name    string // for errors
 	lines   *bufio.Scanner
 	n       int
 	release bool // in a Release file, outside of its SHA256 part
 }
 
-func newManifestReader(name string, r io.Reader) *manifestReader {
+// NewReader reads from r; name stands before errors.
+func NewReader(name string, r io.Reader) *Reader {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	return &manifestReader{name: name, lines: lines}
+	lines.Buffer(nil, MaxLine)
+	return &Reader{name: name, lines: lines}
 }
 
-func (r *manifestReader) next() (entry, error) {
+// Next returns the next file of the manifest.
+func (r *Reader) Next() (Entry, error) {
 	for r.lines.Scan() {
 		r.n++
 		line := r.lines.Text()
@@ -147,9 +152,9 @@ func (r *manifestReader) next() (entry, error) {
 		return e, err
 	}
 	if err := r.lines.Err(); err != nil {
-		return entry{}, fmt.Errorf("%s:%d: %w", r.name, r.n+1, err)
+		return Entry{}, fmt.Errorf("%s:%d: %w", r.name, r.n+1, err)
 	}
-	return entry{}, io.EOF
+	return Entry{}, io.EOF
 }
 
 // releaseField reports whether a word is the name of a field, such as Origin.
@@ -166,29 +171,29 @@ var errLine = errors.New("want SHA-256, size and path, or what sha256sum prints"
 
 // parseEntry reads a line: sha256sum has two blanks, or a blank and a star, after the
 // hash; a Release file has a blank before it.
-func parseEntry(line string) (entry, error) {
+func parseEntry(line string) (Entry, error) {
 	escaped := strings.HasPrefix(line, "\\")
 	line = strings.TrimPrefix(line, "\\")
 	hash, rest, ok := strings.Cut(strings.TrimPrefix(line, " "), " ")
 	if sum, err := hex.DecodeString(hash); err != nil || len(sum) != sha256.Size || !ok {
-		return entry{}, errLine
+		return Entry{}, errLine
 	}
-	e := entry{size: -1, hash: strings.ToLower(hash)}
+	e := Entry{Size: -1, Hash: strings.ToLower(hash)}
 	if rest != "" && (rest[0] == '*' || rest[0] == ' ') && line[0] != ' ' {
-		e.path = rest[1:]
+		e.Path = rest[1:]
 	} else {
 		size, path, ok := strings.Cut(strings.TrimLeft(rest, " "), " ")
 		n, err := strconv.ParseUint(size, 10, 63)
 		if err != nil || !ok {
-			return entry{}, errLine
+			return Entry{}, errLine
 		}
-		e.size, e.path = int64(n), path
+		e.Size, e.Path = int64(n), path
 	}
 	if escaped {
-		e.path = unescaper.Replace(e.path)
+		e.Path = unescaper.Replace(e.Path)
 	}
-	if e.path = strings.TrimPrefix(e.path, "./"); !fs.ValidPath(e.path) {
-		return entry{}, fmt.Errorf("%q is no path below the mirror", e.path)
+	if e.Path = strings.TrimPrefix(e.Path, "./"); !fs.ValidPath(e.Path) {
+		return Entry{}, fmt.Errorf("%q is no path below the mirror", e.Path)
 	}
 	return e, nil
 }

@@ -1,20 +1,26 @@
-package failover
+package manifest
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 )
 
-// runLength is how many entries are in memory at once while a manifest is sorted.
-const runLength = 50_000
+// What a sorter that is told nothing else keeps in memory, and takes.
+const (
+	DefaultRun = 50_000
+	DefaultMax = 20_000_000
+)
 
-// sorter has entries in the order of their paths. What does not fit into a run is
-// kept in temporary files until close.
-type sorter struct {
-	length int // of a run
+// Sorter has entries in the order of their paths. What does not fit into a run is
+// kept in temporary files until Close.
+type Sorter struct {
+	Run int // entries in memory; 0 is DefaultRun
+	Max int // entries in all, more are an error; 0 is DefaultMax
+
 	files  []*os.File
 	runs   []*run // what is left of each, none of them empty
 	before string // the last path
@@ -22,43 +28,47 @@ type sorter struct {
 
 // run are sorted entries, and the first one of them.
 type run struct {
-	first entry
-	rest  entries
+	first Entry
+	rest  Entries
 }
 
 // list are entries in memory.
-type list []entry
+type list []Entry
 
-func (l *list) next() (entry, error) {
+func (l *list) Next() (Entry, error) {
 	if len(*l) == 0 {
-		return entry{}, io.EOF
+		return Entry{}, io.EOF
 	}
 	first := (*l)[0]
 	*l = (*l)[1:]
 	return first, nil
 }
 
-func byPath(a, b entry) int { return comparePaths(a.path, b.path) }
+func byPath(a, b Entry) int { return comparePaths(a.Path, b.Path) }
 
-func (s *sorter) close() {
+// Close removes the temporary files.
+func (s *Sorter) Close() {
 	for _, f := range s.files {
 		f.Close()
 		os.Remove(f.Name())
 	}
 }
 
-// read takes all entries.
-func (s *sorter) read(from entries) error {
+// Read takes all entries. It is called once.
+func (s *Sorter) Read(from Entries) error {
 	var last list
-	for {
-		e, err := from.next()
+	for n := 0; ; n++ {
+		e, err := from.Next()
 		if err == io.EOF {
 			break
+		}
+		if limit := cmp.Or(s.Max, DefaultMax); n == limit && err == nil {
+			err = fmt.Errorf("more than %d files", limit)
 		}
 		if err != nil {
 			return err
 		}
-		if len(last) == s.length {
+		if len(last) == cmp.Or(s.Run, DefaultRun) {
 			if err := s.spill(last); err != nil {
 				return err
 			}
@@ -67,9 +77,9 @@ func (s *sorter) read(from entries) error {
 		last = append(last, e)
 	}
 	slices.SortFunc(last, byPath)
-	readers := []entries{&last}
+	readers := []Entries{&last}
 	for _, f := range s.files {
-		readers = append(readers, newManifestReader(f.Name(), f))
+		readers = append(readers, NewReader(f.Name(), f))
 	}
 	for _, r := range readers {
 		if err := s.advance(&run{rest: r}); err != nil {
@@ -80,7 +90,7 @@ func (s *sorter) read(from entries) error {
 }
 
 // spill writes a run to a file.
-func (s *sorter) spill(run list) error {
+func (s *Sorter) spill(run list) error {
 	slices.SortFunc(run, byPath)
 	f, err := os.CreateTemp("", "failover-manifest-*")
 	if err != nil {
@@ -99,9 +109,9 @@ func (s *sorter) spill(run list) error {
 }
 
 // advance keeps a run, from its next entry on, unless that was the last one.
-func (s *sorter) advance(r *run) error {
+func (s *Sorter) advance(r *run) error {
 	var err error
-	if r.first, err = r.rest.next(); err == nil {
+	if r.first, err = r.rest.Next(); err == nil {
 		s.runs = append(s.runs, r)
 	} else if err == io.EOF {
 		err = nil
@@ -109,10 +119,10 @@ func (s *sorter) advance(r *run) error {
 	return err
 }
 
-// next returns the entries in order; a path that comes twice is an error.
-func (s *sorter) next() (entry, error) {
+// Next returns the entries in order; a path that comes twice is an error.
+func (s *Sorter) Next() (Entry, error) {
 	if len(s.runs) == 0 {
-		return entry{}, io.EOF
+		return Entry{}, io.EOF
 	}
 	least := 0
 	for i, r := range s.runs {
@@ -124,11 +134,11 @@ func (s *sorter) next() (entry, error) {
 	e := r.first
 	s.runs = slices.Delete(s.runs, least, least+1)
 	if err := s.advance(r); err != nil {
-		return entry{}, err
+		return Entry{}, err
 	}
-	if e.path == s.before {
-		return entry{}, fmt.Errorf("%s comes twice", e.path)
+	if e.Path == s.before {
+		return Entry{}, fmt.Errorf("%s comes twice", e.Path)
 	}
-	s.before = e.path
+	s.before = e.Path
 	return e, nil
 }

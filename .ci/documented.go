@@ -1,9 +1,11 @@
 //go:build ignore
 
 // Documented lists the packages without a package comment or an Example, and the
-// exported names without a comment: functions, methods, types, constants, variables.
-// It exits with 1 when there are any. With -fields it lists those fields, and methods
-// of interfaces, too whose type's comment alone must say what they are.
+// exported names without a comment. It exits with 1 when there are any.
+//
+// A comment on a group is for all of it. A field has one of its own, or is named in
+// another one of its type: fields are listed with -fields, in packages that users may
+// import. The comment of an interface with one method is for that.
 //
 //	go run .ci/documented.go
 package main
@@ -18,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
 // wellKnown are methods whose meaning the interface that they are for has said.
@@ -36,7 +39,7 @@ type directory struct {
 	problems []string
 }
 
-var alsoFields = flag.Bool("fields", false, "list fields and methods of interfaces, too")
+var listFields = flag.Bool("fields", false, "list fields, too")
 
 func main() {
 	flag.Parse()
@@ -119,7 +122,7 @@ func (d *directory) add(files *token.FileSet, path string, file *ast.File) {
 			}
 		case *ast.GenDecl:
 			for _, spec := range decl.Specs {
-				values(decl, spec, missing)
+				values(path, file, decl, spec, missing)
 			}
 		}
 	}
@@ -150,7 +153,7 @@ func function(f *ast.FuncDecl) (name string, exported bool) {
 }
 
 // values looks at one type, constant or variable. A comment on a group is for all.
-func values(decl *ast.GenDecl, spec ast.Spec, missing func(token.Pos, string)) {
+func values(path string, file *ast.File, decl *ast.GenDecl, spec ast.Spec, missing func(token.Pos, string)) {
 	switch spec := spec.(type) {
 	case *ast.TypeSpec:
 		if !spec.Name.IsExported() {
@@ -161,9 +164,14 @@ func values(decl *ast.GenDecl, spec ast.Spec, missing func(token.Pos, string)) {
 		}
 		switch t := spec.Type.(type) {
 		case *ast.StructType:
-			fields(spec.Name.Name, t.Fields, missing)
+			if !*listFields || !public(filepath.Dir(path)) {
+				return
+			}
+			fields(spec.Name.Name, t.Fields, words(file, decl, spec), missing)
 		case *ast.InterfaceType:
-			fields(spec.Name.Name, t.Methods, missing)
+			if len(t.Methods.List) > 1 {
+				fields(spec.Name.Name, t.Methods, nil, missing)
+			}
 		}
 	case *ast.ValueSpec:
 		for _, name := range spec.Names {
@@ -174,14 +182,25 @@ func values(decl *ast.GenDecl, spec ast.Spec, missing func(token.Pos, string)) {
 	}
 }
 
-// fields looks at a type's fields or methods.
-func fields(of string, list *ast.FieldList, missing func(token.Pos, string)) {
-	if !*alsoFields {
-		return
+// words returns those of all comments on a type and in it.
+func words(file *ast.File, decl *ast.GenDecl, spec *ast.TypeSpec) map[string]bool {
+	said := map[string]bool{}
+	for _, comment := range file.Comments {
+		inside := comment.Pos() >= spec.Pos() && comment.End() <= spec.End()
+		if comment == decl.Doc || comment == spec.Doc || inside {
+			for _, word := range strings.FieldsFunc(comment.Text(), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+				said[word] = true
+			}
+		}
 	}
+	return said
+}
+
+// fields looks at a type's fields or methods.
+func fields(of string, list *ast.FieldList, said map[string]bool, missing func(token.Pos, string)) {
 	for _, field := range list.List {
 		for _, name := range field.Names {
-			if name.IsExported() && field.Doc == nil && field.Comment == nil {
+			if name.IsExported() && field.Doc == nil && field.Comment == nil && !said[name.Name] {
 				missing(name.Pos(), of+"."+name.Name)
 			}
 		}

@@ -129,12 +129,12 @@ func (c Class) Watts() float64 {
 
 // Status is what a PSE says of a port.
 type Status struct {
-	Port      PortID    `json:"port"`
-	Admin     Admin     `json:"admin"`
-	Detection Detection `json:"detection"`
-	Class     Class     `json:"class"`
-	Watts     float64   `json:"watts"`   // drawn now; 0 unless Metered
-	Metered   bool      `json:"metered"` // whether the PSE measures it
+	Port      PortID    `json:"port"`      // that it is about
+	Admin     Admin     `json:"admin"`     // zero when it is not known
+	Detection Detection `json:"detection"` // zero when it is not known
+	Class     Class     `json:"class"`     // zero when no device is fed
+	Watts     float64   `json:"watts"`     // drawn now; 0 unless Metered
+	Metered   bool      `json:"metered"`   // whether the PSE measures it
 }
 
 // Delivering reports whether the port feeds a device. With no detection status,
@@ -174,8 +174,8 @@ type Counters struct {
 	MPSAbsent        uint32 `json:"mps_absent"`        // the device stopped drawing power
 	InvalidSignature uint32 `json:"invalid_signature"` // what is connected is no PD
 	PowerDenied      uint32 `json:"power_denied"`      // the budget was spent
-	Overload         uint32 `json:"overload"`
-	Short            uint32 `json:"short"`
+	Overload         uint32 `json:"overload"`          // the device drew more than it may
+	Short            uint32 `json:"short"`             // a short circuit
 }
 
 // Since returns by how much each counter moved from an earlier reading. It

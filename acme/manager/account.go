@@ -23,7 +23,7 @@ import (
 // An ExternalAccount binds the account to one that exists already (RFC 8555
 // section 7.3.4). It prints without its secret.
 type ExternalAccount struct {
-	KeyID string
+	KeyID string // the authority's name of the key
 	HMAC  string // in base64url
 }
 

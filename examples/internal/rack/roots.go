@@ -100,7 +100,9 @@ func networkPlaces(golden string) map[string]string {
 
 // Power switches a Pi.
 type Power interface {
+	// Off returns when the Pi's port feeds nothing.
 	Off(ctx context.Context, pi Pi) error
+	// On returns when the port feeds the Pi again.
 	On(ctx context.Context, pi Pi) error
 }
 

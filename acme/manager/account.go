@@ -8,12 +8,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -21,20 +20,18 @@ import (
 )
 
 // An ExternalAccount binds the account to one that exists already (RFC 8555
-// section 7.3.4). It prints without its secret.
+// section 7.3.4).
 type ExternalAccount struct {
-	KeyID string // the authority's name of the key
-	HMAC  string // in base64url
+	KeyID string      // the authority's name of the key
+	HMAC  acme.Secret // in base64url
 }
 
 // String returns the key's identifier.
 func (e ExternalAccount) String() string { return e.KeyID }
 
-// GoString keeps the secret out of %#v.
-func (e ExternalAccount) GoString() string { return e.KeyID }
-
-// LogValue keeps the secret out of logs.
-func (e ExternalAccount) LogValue() slog.Value { return slog.StringValue(e.KeyID) }
+// Format is for all verbs of package fmt: wrong ones print a pointer's fields
+// without asking their methods.
+func (e ExternalAccount) Format(f fmt.State, _ rune) { io.WriteString(f, e.String()) }
 
 // KeyType is the kind of a certificate's key.
 type KeyType string
@@ -85,15 +82,9 @@ func (m *Manager) account(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(m.accountDir(), "account.json")
-	var a account
-	data, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(data, &a)
-	}
+	a, err := m.readAccount()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.log().Warn("the account's file is damaged; asking the authority", "file", path, "error", err)
-		a = account{}
+		m.log().Warn("the account's file is damaged; asking the authority", "file", m.accountPath(), "error", err)
 	}
 	c, err := connect(ctx, m.Client, m.ca(), a.URL, key)
 	if err != nil || a.URL != "" {
@@ -102,8 +93,18 @@ func (m *Manager) account(ctx context.Context) (*client, error) {
 	if a.URL, err = m.register(c); err != nil {
 		return nil, fmt.Errorf("account at %s: %w", m.ca(), err)
 	}
-	a.CA = m.ca()
-	return c, m.writeJSON(path, a)
+	a.CA, c.account = m.ca(), a.URL
+	return c, m.writeJSON(m.accountPath(), a)
+}
+
+func (m *Manager) accountPath() string { return filepath.Join(m.accountDir(), "account.json") }
+
+func (m *Manager) readAccount() (account, error) {
+	var a account
+	if err := m.readJSON(m.accountPath(), &a); err != nil {
+		return account{}, err
+	}
+	return a, nil
 }
 
 func (m *Manager) unreachable(err error) error {
@@ -126,7 +127,10 @@ func (m *Manager) register(c *client) (string, error) {
 
 // forgetAccount has the account registered again, by the next attempt.
 func (m *Manager) forgetAccount() {
-	os.Remove(filepath.Join(m.accountDir(), "account.json"))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unwritten, m.accountPath())
+	os.Remove(m.accountPath())
 }
 
 // accountKey reads the account's key, or makes one. It is on disk before the

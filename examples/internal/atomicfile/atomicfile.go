@@ -4,7 +4,6 @@ package atomicfile
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,14 +11,14 @@ import (
 
 // Write gives the file at path the contents that write writes: beside its
 // place, synced, renamed, and the directory synced. On an error the file is
-// as it was. It has exactly this mode, whatever the umask.
-func Write(path string, mode fs.FileMode, write func(io.Writer) error) error {
+// as it was. The new file is 0600 unless write makes it something else.
+func Write(path string, write func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // fails once renamed
-	if err := errors.Join(write(f), f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
@@ -32,10 +31,11 @@ func Write(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	return errors.Join(directory.Sync(), directory.Close())
 }
 
-// WriteBytes is [Write] for contents in memory.
+// WriteBytes is [Write] for contents in memory. The file has exactly this mode,
+// whatever the umask.
 func WriteBytes(path string, mode fs.FileMode, data []byte) error {
-	return Write(path, mode, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
+	return Write(path, func(f *os.File) error {
+		_, err := f.Write(data)
+		return errors.Join(err, f.Chmod(mode))
 	})
 }

@@ -16,8 +16,8 @@ func TestWrite(t *testing.T) {
 	path := filepath.Join(dir, "file")
 	require.NoError(t, WriteBytes(path, 0o640, []byte("old")))
 	broken := errors.New("half way")
-	require.ErrorIs(t, Write(path, 0o600, func(w io.Writer) error {
-		io.WriteString(w, "ne")
+	require.ErrorIs(t, Write(path, func(f *os.File) error {
+		io.WriteString(f, "ne")
 		return broken
 	}), broken)
 	check := func(text string, mode fs.FileMode) {

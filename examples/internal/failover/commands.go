@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/berryrack/berryrack/examples/internal/atomicfile"
@@ -144,5 +145,5 @@ func Manifest(ctx context.Context, dir, file string, std cli.Streams) error {
 	if file == "" {
 		return write(std.Out)
 	}
-	return atomicfile.Write(file, 0o644, write)
+	return atomicfile.Write(file, func(f *os.File) error { return errors.Join(write(f), f.Chmod(0o644)) })
 }

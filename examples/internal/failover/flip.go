@@ -90,7 +90,11 @@ func (s *Site) flip(ctx context.Context, t Turn, std cli.Streams) (*Outcome, err
 		fmt.Fprintf(std.Out, "nothing to do: all servers give the addresses already\n")
 		return outcome, nil
 	}
-	if err := s.guard(ctx, t, safe, outcome, std); err != nil && !t.DryRun {
+	// After a flip, old caches hold what a flip-back leads to.
+	if !t.Back || !before.away() {
+		outcome.Answers = []Answer{safe}
+	}
+	if err := s.guard(ctx, t, outcome, std); err != nil && !t.DryRun {
 		return outcome, err
 	}
 	fmt.Fprintln(std.Out, strings.Join(outcome.Steps, "\n"))
@@ -113,7 +117,7 @@ func (s *Site) adopt(before *Journal) {
 }
 
 // wanted returns what a move gives the name in a direction.
-func (m Move) wanted(direction string) []netip.Addr {
+func (m Move) wanted(direction string) Addresses {
 	if direction == flipBack {
 		return m.Before
 	}
@@ -126,20 +130,20 @@ func (s *Site) plan(direction string, before *Journal, all []seen) (*Journal, er
 	j := &Journal{Direction: direction, Started: s.now()}
 	var errs []error
 	for _, name := range s.names {
-		m := Move{Name: name, TTL: Seconds(s.DNS.TTL), After: sortAddrs(s.Standby)}
+		m := Move{Name: name, After: Addresses{sortAddrs(s.Standby), Seconds(s.DNS.TTL)}}
 		known := before.move(name)
 		switch {
 		case before.away() && known != nil:
-			m.Before, m.TTL = known.Before, known.TTL
+			m.Before = known.Before
 		case direction == flipBack:
-			m.Before = sortAddrs(s.Primary)
+			m.Before = Addresses{sortAddrs(s.Primary), Seconds(s.DNS.TTL)}
 		default:
 			now, err := agreed(name, all)
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			m.Before, m.TTL = now.addresses(), Seconds(now.ttl())
+			m.Before = Addresses{now.addresses(), Seconds(now.ttl())}
 		}
 		j.Names = append(j.Names, m)
 	}
@@ -172,7 +176,7 @@ func agreed(name string, all []seen) (records, error) {
 // todo returns the names that not every server gives the wanted addresses for.
 func (j *Journal) todo(all []seen) (names []string) {
 	for _, m := range j.Names {
-		wanting := func(one seen) bool { return one.err != nil || !one.names[m.Name].has(m.wanted(j.Direction)) }
+		wanting := func(one seen) bool { return one.err != nil || !one.names[m.Name].has(m.wanted(j.Direction).Addrs) }
 		if slices.ContainsFunc(all, wanting) {
 			names = append(names, m.Name)
 		}
@@ -186,27 +190,28 @@ func (j *Journal) steps(names []string) []string {
 	for _, name := range names {
 		m := j.move(name)
 		lines = append(lines, "update delete "+name+" A", "update delete "+name+" AAAA")
-		for _, addr := range m.wanted(j.Direction) {
+		wanted := m.wanted(j.Direction)
+		for _, addr := range wanted.Addrs {
 			kind := "AAAA"
 			if addr.Is4() {
 				kind = "A"
 			}
-			lines = append(lines, fmt.Sprintf("update add %s %d %s %s", name, int(time.Duration(m.TTL).Seconds()), kind, addr))
+			lines = append(lines, fmt.Sprintf("update add %s %d %s %s", name, int(time.Duration(wanted.TTL).Seconds()), kind, addr))
 		}
 		lines = append(lines, "send")
 	}
 	return lines
 }
 
-// guard refuses to flip before it is safe: caches would hold the old address, or
-// visitors would find services missing.
-func (s *Site) guard(ctx context.Context, t Turn, safe Answer, outcome *Outcome, std cli.Streams) error {
+// guard refuses to flip before it is safe: caches would hold the old address, as the
+// outcome's answers say, or visitors would find services missing.
+func (s *Site) guard(ctx context.Context, t Turn, outcome *Outcome, std cli.Streams) error {
 	role, addrs := t.destination(s)
 	services, err := s.checkServices(ctx, role, addrs)
 	if err != nil {
 		return err
 	}
-	outcome.Answers = []Answer{safe, services}
+	outcome.Answers = append(outcome.Answers, services)
 	report := newReport(outcome.Answers, nil)
 	if report.State == Same {
 		return nil
@@ -241,7 +246,8 @@ func (s *Site) apply(ctx context.Context, j *Journal, todo []string) error {
 	}
 	for _, name := range todo {
 		m := j.move(name)
-		if err := s.setter.SetAddresses(ctx, s.zone, name, time.Duration(m.TTL), m.wanted(j.Direction)...); err != nil {
+		wanted := m.wanted(j.Direction)
+		if err := s.setter.SetAddresses(ctx, s.zone, name, time.Duration(wanted.TTL), wanted.Addrs...); err != nil {
 			return fmt.Errorf("%w\n%s", err, j)
 		}
 		m.Set = s.now()
@@ -358,7 +364,7 @@ func (j *Journal) missing(one seen) error {
 		return one.err
 	}
 	for _, m := range j.Names {
-		if !one.names[m.Name].has(m.wanted(j.Direction)) {
+		if !one.names[m.Name].has(m.wanted(j.Direction).Addrs) {
 			return fmt.Errorf("%s: %s is %v", one.server, m.Name, one.names[m.Name].addresses())
 		}
 	}

@@ -198,6 +198,19 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// A flip that is forced with a long TTL has the short one, and its way back is free:
+// old caches hold the address that it leads to.
+func TestForcedFlipBack(t *testing.T) {
+	s, w := simulated(t, t.TempDir())
+	w.ttl = time.Hour
+	std, out, _ := streams()
+	require.ErrorIs(t, s.Flip(t.Context(), Turn{}, std), cli.ErrDifferent)
+	require.NoError(t, s.Flip(t.Context(), Turn{Force: true}, std))
+	require.Contains(t, out.String(), "update add www.example.org. 60 A 192.0.2.2\n")
+	require.NoError(t, s.Flip(t.Context(), Turn{Back: true}, std))
+	require.Contains(t, out.String(), "update add www.example.org. 3600 A 192.0.2.1\n")
+}
+
 // A secondary that does not get the change is told, and the flip stays unfinished.
 func TestNotInTime(t *testing.T) {
 	s, w := simulated(t, t.TempDir())

@@ -32,6 +32,22 @@ func hosts(t *testing.T, primary, standby http.Handler) *Site {
 	return s
 }
 
+// Both providers of addresses can be configured.
+func TestProviders(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("c2VjcmV0\n"), 0o600))
+	for _, provider := range []string{
+		`rfc2136: {server: "192.0.2.53", tsig: {name: k., secret_file: secret}}`,
+		`mythicbeasts: {credentials: [{key: k, secret_file: secret}]}`,
+	} {
+		s, err := read(filepath.Join(dir, "failover.yaml"), []byte(`{primary: [192.0.2.1], standby: [192.0.2.2],
+			dns: {zone: example.org, names: [example.org], nameservers: [192.0.2.53], provider: {`+provider+`}}}`))
+		require.NoError(t, err)
+		require.NotNil(t, s.setter)
+	}
+}
+
 // log writes an access log with these requests, "GET /x 200", a second apart.
 func (s *Site) log(t *testing.T, requests ...string) {
 	var text bytes.Buffer

@@ -75,11 +75,16 @@ type Journal struct {
 
 // Move is what a flip does to a name.
 type Move struct {
-	Name   string       `json:"name"`
-	Before []netip.Addr `json:"before"` // the flip, which a flip-back restores
-	TTL    Seconds      `json:"ttl_seconds"`
-	After  []netip.Addr `json:"after"`
-	Set    time.Time    `json:"set,omitzero"` // zero: the provider has not yet said that it is done
+	Name   string    `json:"name"`
+	Before Addresses `json:"before"` // the flip, which a flip-back restores
+	After  Addresses `json:"after"`
+	Set    time.Time `json:"set,omitzero"` // zero: the provider has not yet said that it is done
+}
+
+// Addresses are those of a name, of both types.
+type Addresses struct {
+	Addrs []netip.Addr `json:"addresses"`
+	TTL   Seconds      `json:"ttl_seconds"`
 }
 
 const (

@@ -1,0 +1,2 @@
+// Package accesslog reads web servers' access logs.
+package accesslog

@@ -118,7 +118,7 @@ func TestPlanGoesOnAfterAnError(t *testing.T) {
 func TestPlanAgainstTheLaw(t *testing.T) {
 	plan, err := Planner{
 		Ranker: Ranker{Query: Query{Keep: []string{}}}, Budget: Budget{CPU: 1000, Parallel: 1000, Pages: 100},
-	}.Plan(zipfLog(100_000, 20*time.Millisecond))
+	}.Plan(zipfLog(30_000, 100*time.Millisecond))
 	require.NoError(t, err)
 	withoutUnknown := 1 - 0.126/2
 	require.InDelta(t, zipflog.New(1).Share(100)*withoutUnknown, plan.HitRatio, 0.03)

@@ -89,7 +89,7 @@ func signedByBIND(t *testing.T, dir, text string, denial dnssec.Denial, keys []s
 	}
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
 	require.NoError(t, os.WriteFile(in, []byte(source), 0o600))
-	args := []string{"-P", "-x", "-q", "-O", "full", "-o", "example.", "-f", out, "-s", "20260101000000", "-e", "20360101000000"}
+	args := []string{"-P", "-x", "-q", "-d", dir, "-O", "full", "-o", "example.", "-f", out, "-s", "20260101000000", "-e", "20360101000000"}
 	if denial != dnssec.NSEC {
 		args = append(args, "-3", "-")
 	}

@@ -3,6 +3,7 @@ package dnssec_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,13 +152,15 @@ func TestJudged(t *testing.T) {
 // signed root zone as root.zone.
 func TestRootZone(t *testing.T) {
 	lab.Need(t, "dnssec-verify")
-	dir := os.Getenv("BERRYRACK_DATA")
-	if dir == "" {
+	z, _, err := zone.ReadFile(filepath.Join(os.Getenv("BERRYRACK_DATA"), "root.zone"), wire.Root)
+	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("BERRYRACK_DATA names no directory with root.zone")
 	}
-	z, _, err := zone.ReadFile(filepath.Join(dir, "root.zone"), wire.Root)
 	require.NoError(t, err)
-	for _, m := range modes() {
+	for i, m := range modes() {
+		if (i/2+i)%2 == 0 {
+			continue // with one key or with two, by turns: it is large
+		}
 		t.Run(m.String(), func(t *testing.T) {
 			judge(t, signZone(t, m.signer(t), z, nil, time.Now()).Zone)
 		})

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/wire"
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 )
 
@@ -219,9 +221,11 @@ func TestCollidingTags(t *testing.T) {
 	require.Empty(t, verify(t, first.Zone, start))
 	rolled := signZone(t, dnssec.Signer{Keys: []dnssec.Key{two}}, z, first.Zone, start)
 	require.Zero(t, rolled.Reused)
+	require.Contains(t, fmt.Sprint(rolled.Warnings), "has none of the signer's keys")
 	require.Empty(t, verify(t, rolled.Zone, start))
 	both := signZone(t, dnssec.Signer{Keys: []dnssec.Key{one, two}}, z, rolled.Zone, start)
 	require.NotZero(t, both.Reused)
+	require.NotContains(t, fmt.Sprint(both.Warnings), "has none of the signer's keys")
 	require.Empty(t, verify(t, both.Zone, start))
 }
 
@@ -251,6 +255,62 @@ func TestOfflineKey(t *testing.T) {
 	_, err = s.Sign(t.Context(), z, nil, start)
 	require.ErrorContains(t, err, "new.example. TXT")
 	require.ErrorContains(t, err, "ns.example. A")
+}
+
+// Times that are asked for are those of all signatures, whatever the previous zone
+// has.
+func TestFixedTimesAndReuse(t *testing.T) {
+	z := parseZone(t, "example.", mixed)
+	fixed := dnssec.Signer{Keys: pair(t, dnssec.ED25519), Inception: fixedInception, Expiry: fixedExpiry}
+	want := signZone(t, fixed, z, nil, start)
+	for _, s := range []dnssec.Signer{{}, {Inception: fixedInception}, {Expiry: fixedExpiry}} {
+		s.Keys = fixed.Keys
+		other := signZone(t, s, z, nil, start.Add(time.Hour)).Zone
+		require.Equal(t, zoneText(t, want.Zone), zoneText(t, signZone(t, fixed, z, other, start).Zone))
+	}
+	require.Zero(t, signZone(t, fixed, z, want.Zone, start.Add(time.Hour)).Signed)
+}
+
+// A signature that was damaged at rest is made anew.
+func TestDamagedSignature(t *testing.T) {
+	z := parseZone(t, "example.", mixed)
+	s := dnssec.Signer{Keys: pair(t, dnssec.ED25519), VerifyReused: true}
+	first := signZone(t, s, z, nil, start)
+	lines := strings.SplitAfter(zoneText(t, first.Zone), "\n")
+	for i, line := range lines {
+		if strings.Contains(line, "RRSIG\tTXT") {
+			lines[i] = line[:len(line)-9] + "AAAAAA==\n"
+		}
+	}
+	damaged := parseZone(t, "example.", strings.Join(lines, ""))
+	require.NotEmpty(t, verify(t, damaged, start))
+	again := signZone(t, s, z, damaged, start)
+	require.Equal(t, zoneText(t, first.Zone), zoneText(t, again.Zone))
+	require.NotZero(t, again.Reused)
+}
+
+// What an offline key has signed cannot be made anew, and does not have the rest
+// signed over and over.
+func TestResignRestsWithOfflineKey(t *testing.T) {
+	keys := pair(t, dnssec.ED25519)
+	s := dnssec.Signer{Keys: keys, Serial: dnssec.IncrementSerial}
+	first := signZone(t, s, parseZone(t, "example.", mixed), nil, start)
+	keys[0].Signer = nil
+	// The DNSKEY set's signature ends with the first ones, the others' later.
+	now := start.Add(8 * 24 * time.Hour)
+	signed := signZone(t, dnssec.Signer{Keys: keys, Refresh: 10 * 24 * time.Hour}, first.Zone, first.Zone, now)
+	s.Refresh = 3 * 24 * time.Hour
+	result := signZone(t, s, signed.Zone, signed.Zone, now)
+	require.Equal(t, start.Add(14*24*time.Hour), result.Expiry)
+	now = start.Add(12 * 24 * time.Hour)
+	require.True(t, result.Due.After(now), "%v", result.Due)
+	rest, err := s.Resign(t.Context(), result, now)
+	require.NoError(t, err)
+	require.Same(t, result, rest)
+	// Until it has ended, and then it is told.
+	require.Contains(t, fmt.Sprint(signZone(t, s, result.Zone, result.Zone, start.Add(12*24*time.Hour)).Warnings), "offline ends at 2026-11-15T12:00:00Z")
+	_, err = s.Resign(t.Context(), result, result.Due.Add(time.Hour))
+	require.ErrorContains(t, err, "its private half is not here")
 }
 
 // A revoked key signs the DNSKEY set alone (BIND #5070, RFC 5011 section 2.1).
@@ -291,6 +351,36 @@ func TestCDS(t *testing.T) {
 	if judging() {
 		judge(t, result.Zone)
 	}
+}
+
+// A revoked key signs neither CDS nor CDNSKEY sets (RFC 5011 section 2.1, RFC 7344
+// section 4.1).
+func TestRevokedKeyAndCDS(t *testing.T) {
+	revoked := makeKey(t, dnssec.ED25519, dnssec.KSK, "revoked")
+	revoked.Flags |= dnssec.FlagRevoke
+	keys := append(pair(t, dnssec.ED25519), revoked)
+	keys[0].Use |= dnssec.InParent
+	z := signZone(t, dnssec.Signer{Keys: keys}, parseZone(t, "example.", mixed), nil, time.Now()).Zone
+	for _, covered := range []wire.Type{wire.Type(dns.TypeCDS), wire.Type(dns.TypeCDNSKEY)} {
+		require.Equal(t, 1, z.Apex().Set(covered).Signatures.Len())
+	}
+	require.Equal(t, 2, z.Apex().Set(wire.Type(dns.TypeDNSKEY)).Signatures.Len())
+	require.Empty(t, verify(t, z, time.Now()))
+	if judging() {
+		judge(t, z)
+	}
+}
+
+// DNSKEY sets below the apex are data like others (RFC 4035 section 2.1): an
+// offline KSK does not hold them up.
+func TestKeysBelowTheApex(t *testing.T) {
+	keys := pair(t, dnssec.ED25519)
+	s := dnssec.Signer{Keys: keys}
+	first := signZone(t, s, parseZone(t, "example.", apex), nil, start)
+	keys[0].Signer = nil
+	z := signZone(t, s, parseZone(t, "example.", apex+"x DNSKEY 256 3 15 AAAA\nx CDS 1 15 2 00\n"), first.Zone, start).Zone
+	require.Contains(t, zoneText(t, z), fmt.Sprintf(" %d example. ", keys[1].Tag()))
+	require.Empty(t, verify(t, z, start))
 }
 
 // Times wrap in 2106 and pass 2^31 in 2038 (ldns#289, RFC 4034 section 3.1.5).

@@ -40,26 +40,26 @@ func (s *Signer) Resign(ctx context.Context, last *Result, now time.Time) (*Resu
 	c.distrust(last.Zone)
 	last.scheduleOnce.Do(func() {
 		if last.schedule == nil {
-			last.schedule = scheduleOf(last.Zone, now)
+			last.schedule = c.scheduleOf(last.Zone)
 		}
 	})
 	return c.resign(ctx, last)
 }
 
 // scheduleOf looks at all signatures of a zone.
-func scheduleOf(z *zone.Zone, now time.Time) schedule {
+func (c *config) scheduleOf(z *zone.Zone) schedule {
 	var list []dueNode
 	for _, part := range []struct {
 		nodes  zone.Nodes
 		hashed bool
 	}{{z.Names, false}, {z.Hashed, true}} {
 		for i, node := range part.nodes.All() {
-			if expiration, ok := nodeExpiration(node); ok {
+			if expiration, ok := c.nodeExpiration(node); ok {
 				list = append(list, dueNode{expiration, part.hashed, uint32(i)})
 			}
 		}
 	}
-	sortDue(list, uint32(now.Unix()))
+	sortDue(list, uint32(c.now.Unix()))
 	return schedule{list}
 }
 
@@ -70,11 +70,14 @@ func sortDue(list []dueNode, now uint32) {
 	})
 }
 
-func nodeExpiration(node *zone.Node) (first uint32, ok bool) {
+// nodeExpiration returns when the first signature of a node ends that can be made
+// anew.
+func (c *config) nodeExpiration(node *zone.Node) (first uint32, ok bool) {
 	for i := range node.Sets {
 		for rdata := range node.Sets[i].Signatures.All() {
-			if expiration := parseRRSIG(rdata).expiration; !ok || before(expiration, first) {
-				first, ok = expiration, true
+			r := parseRRSIG(rdata)
+			if c.canRenew(&r) && (!ok || before(r.expiration, first)) {
+				first, ok = r.expiration, true
 			}
 		}
 	}
@@ -110,8 +113,8 @@ func (s schedule) add(list []dueNode, now uint32) schedule {
 // soonest returns the first time of all.
 func (s schedule) soonest(otherwise uint32) uint32 {
 	for _, list := range s {
-		if len(list) > 0 && before(list[0].expiration, otherwise) {
-			otherwise = list[0].expiration
+		if len(list) > 0 {
+			otherwise = earlier(otherwise, list[0].expiration)
 		}
 	}
 	return otherwise
@@ -121,7 +124,7 @@ func (c *config) resign(ctx context.Context, last *Result) (*Result, error) {
 	old := last.Zone
 	now := uint32(c.now.Unix())
 	due, rest := last.schedule.take(now + c.refresh + 1)
-	r := &run{config: c, origin: old.Origin, source: old, previous: old, soonest: c.expiry, changed: true}
+	r := &run{config: c, origin: old.Origin, source: old, previous: old, soonest: rest.soonest(c.expiry), lapse: last.lapse, changed: true}
 	var places [2][]int
 	for _, node := range due {
 		if !node.hashed && node.place == 0 {
@@ -131,7 +134,6 @@ func (c *config) resign(ctx context.Context, last *Result) (*Result, error) {
 	}
 	places[0] = append(places[0], 0)
 	var lists [2]zone.Nodes
-	var again []dueNode
 	for k, nodes := range []zone.Nodes{old.Names, old.Hashed} {
 		slices.Sort(places[k])
 		sets, err := r.resignNodes(ctx, nodes, places[k])
@@ -139,19 +141,20 @@ func (c *config) resign(ctx context.Context, last *Result) (*Result, error) {
 			return nil, fmt.Errorf("dnssec: sign %s: %w", old.Origin, err)
 		}
 		lists[k] = nodes.Replace(places[k], sets)
-		for _, place := range places[k] {
-			if expiration, ok := nodeExpiration(lists[k].At(place)); ok {
-				again = append(again, dueNode{expiration, k == 1, uint32(place)})
-			}
-		}
 	}
 	result, err := r.finishWith(&zone.Zone{Origin: old.Origin, Names: lists[0], Hashed: lists[1]})
 	if err != nil {
 		return nil, err
 	}
+	var again []dueNode
+	for k, nodes := range lists {
+		for _, place := range places[k] {
+			if expiration, ok := c.nodeExpiration(nodes.At(place)); ok {
+				again = append(again, dueNode{expiration, k == 1, uint32(place)})
+			}
+		}
+	}
 	result.schedule = rest.add(again, now)
-	result.Expiry = timeNear(result.schedule.soonest(c.expiry), c.now)
-	result.Due = result.Expiry.Add(-c.Refresh)
 	return result, nil
 }
 

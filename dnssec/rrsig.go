@@ -91,6 +91,14 @@ func signatureLabels(owner wire.Name) uint8 {
 // 3.1.5, RFC 1982).
 func before(a, b uint32) bool { return int32(a-b) < 0 }
 
+// earlier returns the first of two times of signatures.
+func earlier(a, b uint32) uint32 {
+	if before(b, a) {
+		return b
+	}
+	return a
+}
+
 // sign signs a message and appends the signature in the form of RRSIG records.
 func sign(dst []byte, algorithm Algorithm, signer crypto.Signer, message []byte) ([]byte, error) {
 	digest, hash := algorithm.digest(message)

@@ -28,13 +28,14 @@ type run struct {
 	hashed []zone.Node
 
 	result  Result
-	changed bool // from previous, SOA and ZONEMD aside
-	soonest uint32
+	changed bool   // from previous, SOA and ZONEMD aside
+	soonest uint32 // expiration of the first signature to end that can be made anew
+	lapse   uint32 // and of the first that cannot: its key is offline
 }
 
 // newRun copies what is to be signed from the zone, and adds what the keys make.
 func newRun(c *config, z, previous *zone.Zone) *run {
-	r := &run{config: c, origin: z.Origin, source: z, previous: previous, soonest: c.expiry}
+	r := &run{config: c, origin: z.Origin, source: z, previous: previous, soonest: c.expiry, lapse: c.expiry}
 	count := len(apexTypes) + z.Names.Len()
 	for _, node := range z.Names.All() {
 		count += len(node.Sets)
@@ -64,6 +65,7 @@ func newRun(c *config, z, previous *zone.Zone) *run {
 	}
 	r.kinds = classify(r.names)
 	r.warnKeys()
+	r.warnStranger()
 	return r
 }
 
@@ -127,6 +129,30 @@ func (r *run) warnKeys() {
 	}
 }
 
+// warnStranger tells of a previous zone that none of the signer's keys was in:
+// resolvers that have its keys, or its DS records, find the new one bogus.
+func (r *run) warnStranger() {
+	if r.previous == nil {
+		return
+	}
+	set := r.previous.Apex().Set(typeDNSKEY)
+	if set == nil {
+		return
+	}
+	for rdata := range set.Data.All() {
+		key, err := ParsePublicKey(rdata)
+		key.Flags |= FlagRevoke
+		if err == nil && slices.ContainsFunc(r.keys, func(k *signingKey) bool {
+			known := k.PublicKey
+			known.Flags |= FlagRevoke
+			return known.Equal(key)
+		}) {
+			return
+		}
+	}
+	r.warn(typeDNSKEY, "the previous zone has none of the signer's keys: who trusts its keys finds this one bogus")
+}
+
 func (r *run) warn(t wire.Type, format string, args ...any) {
 	r.result.Warnings = append(r.result.Warnings, &zone.Problem{Owner: r.origin, Type: t, Text: fmt.Sprintf(format, args...)})
 }
@@ -161,6 +187,18 @@ func classify(names []zone.Node) []kind {
 	return kinds
 }
 
+// checkDS finds DS records where no zone begins: once they are signed, validators
+// look for that zone's keys, and find all below it bogus.
+func (r *run) checkDS() error {
+	var errs []error
+	for i := range r.names {
+		if r.kinds[i] == authoritative && r.names[i].Set(typeDS) != nil && len(errs) < maxErrors {
+			errs = append(errs, fmt.Errorf("%s DS: is not at a zone cut: remove it, or add the NS records (RFC 4035 section 2.4)", r.names[i].Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // signs reports whether the zone signs the set: not what is below a cut, and of
 // a cut only the sets that belong to the parent (RFC 4035 section 2.2).
 func (k kind) signs(t wire.Type) bool {
@@ -175,7 +213,8 @@ type worker struct {
 	made    int
 	reused  int
 	changed bool
-	soonest uint32 // expiration of the first signature to end
+	soonest uint32 // as run's
+	lapse   uint32
 	errs    []error
 }
 
@@ -192,7 +231,7 @@ func (r *run) signAll(ctx context.Context) error {
 	for i := range r.names {
 		for j := range r.names[i].Sets {
 			if t := r.names[i].Sets[j].Type; r.kinds[i].signs(t) {
-				progress.total += len(r.signersOf(t))
+				progress.total += len(r.signersOf(r.names[i].Name, t))
 			}
 		}
 	}
@@ -235,7 +274,7 @@ func (r *run) parallel(ctx context.Context, nodes []zone.Node, old zone.Nodes, p
 	var group sync.WaitGroup
 	workers := make([]*worker, r.Workers)
 	for k := range workers {
-		w := &worker{run: r, soonest: r.expiry}
+		w := &worker{run: r, soonest: r.expiry, lapse: r.expiry}
 		workers[k] = w
 		group.Go(func() {
 			for ctx.Err() == nil && len(w.errs) < maxErrors {
@@ -280,9 +319,7 @@ func (r *run) collect(workers []*worker) error {
 		r.result.Signed += w.made
 		r.result.Reused += w.reused
 		r.changed = r.changed || w.changed
-		if before(w.soonest, r.soonest) {
-			r.soonest = w.soonest
-		}
+		r.soonest, r.lapse = earlier(r.soonest, w.soonest), earlier(r.lapse, w.lapse)
 		errs = append(errs, w.errs...)
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -321,20 +358,25 @@ func oldSet(old *zone.Node, i int, t wire.Type) *zone.RRset {
 
 func sameSet(a, b *zone.RRset) bool { return a.TTL == b.TTL && bytes.Equal(a.Data, b.Data) }
 
-// signersOf returns the keys that sign sets of a type. Those of the keys
-// themselves are signed by keys that the parent knows (RFC 7344 section 4.1).
-func (c *config) signersOf(t wire.Type) []*signingKey {
-	switch t {
-	case typeDNSKEY, typeCDS, typeCDNSKEY:
-		return c.keysKeys
+// signersOf returns the keys that sign a set. The apex's sets of keys are signed by
+// keys that the parent knows (RFC 7344 section 4.1), of which revoked ones sign
+// the DNSKEY set alone (RFC 5011 section 2.1).
+func (r *run) signersOf(owner wire.Name, t wire.Type) []*signingKey {
+	switch {
+	case owner != r.origin:
+		return r.zoneKeys
+	case t == typeDNSKEY:
+		return r.keysKeys
+	case t == typeCDS, t == typeCDNSKEY:
+		return r.validKeysKeys
 	}
-	return c.zoneKeys
+	return r.zoneKeys
 }
 
 // sign gives the set its signatures: those of the old set that still hold, and
 // new ones.
 func (w *worker) sign(owner wire.Name, set, old *zone.RRset) {
-	keys := w.signersOf(set.Type)
+	keys := w.signersOf(owner, set.Type)
 	if old != nil && !sameSet(set, old) {
 		old = nil
 	}
@@ -357,10 +399,19 @@ func (w *worker) sign(owner wire.Name, set, old *zone.RRset) {
 	}
 	set.Signatures = signatures
 	for rdata := range signatures.All() {
-		if expiration := parseRRSIG(rdata).expiration; before(expiration, w.soonest) {
-			w.soonest = expiration
+		if r := parseRRSIG(rdata); w.canRenew(&r) {
+			w.soonest = earlier(w.soonest, r.expiration)
+		} else {
+			w.lapse = earlier(w.lapse, r.expiration)
 		}
 	}
+}
+
+// canRenew reports whether a key that is not offline can make the signature anew.
+func (c *config) canRenew(r *rrsig) bool {
+	return slices.ContainsFunc(c.keys, func(k *signingKey) bool {
+		return k.Signer != nil && k.tag == r.tag && k.Algorithm == r.algorithm
+	})
 }
 
 // reusable returns the key's signature of the old set, which is the same set, if
@@ -379,7 +430,7 @@ func (w *worker) reusable(owner wire.Name, set, old *zone.RRset, key *signingKey
 			continue
 		}
 		left := int32(r.expiration - now)
-		if left <= 0 || key.Signer != nil && left <= int32(w.refresh) {
+		if left <= 0 || key.Signer != nil && (left <= int32(w.refresh) || !w.hasTimes(&r)) {
 			continue
 		}
 		if key.verify {
@@ -393,6 +444,11 @@ func (w *worker) reusable(owner wire.Name, set, old *zone.RRset, key *signingKey
 		}
 	}
 	return best
+}
+
+// hasTimes reports whether a signature has the times that are asked for.
+func (c *config) hasTimes(r *rrsig) bool {
+	return (c.Inception.IsZero() || r.inception == c.inception) && (c.Expiry.IsZero() || r.expiration == c.expiry)
 }
 
 var errOffline = errors.New("its private half is not here, and the previous zone has no signature of it that fits and is valid")
@@ -473,17 +529,27 @@ func (r *run) finishWith(z *zone.Zone) (*Result, error) {
 	}
 	r.result.Zone = z
 	r.result.Unchanged = r.previous != nil && !r.changed
-	r.result.Expiry = timeNear(r.soonest, r.now)
-	r.result.Due = r.result.Expiry.Add(-r.Refresh)
+	r.setTimes()
 	if left, expire := r.result.Expiry.Sub(r.now), z.SOA().Expire; left < time.Duration(expire)*time.Second {
 		r.warn(typeSOA, "expire is %d seconds, but the first signature ends in %d: a secondary that cannot reach its primary would serve a bogus zone (RFC 6781 section 4.4.1)", expire, int(left.Seconds()))
 	}
 	return &r.result, nil
 }
 
+// setTimes says when the result ends, and when it is to be signed again, which
+// offline keys have no part in.
+func (r *run) setTimes() {
+	r.result.lapse = r.lapse
+	r.result.Expiry = timeNear(earlier(r.soonest, r.lapse), r.now)
+	r.result.Due = timeNear(r.soonest, r.now).Add(-r.Refresh)
+	if lapse := timeNear(r.lapse, r.now); !lapse.After(r.now.Add(r.Refresh)) {
+		r.warn(0, "a signature of a key that is offline ends at %s: have it made anew where the key is", lapse.Format(time.RFC3339))
+	}
+}
+
 // signApex signs one set of the apex.
 func (r *run) signApex(z *zone.Zone, set *zone.RRset) error {
-	w := &worker{run: r, soonest: r.soonest}
+	w := &worker{run: r, soonest: r.soonest, lapse: r.lapse}
 	var old *zone.RRset
 	if r.previous != nil {
 		old = r.previous.Apex().Set(set.Type)

@@ -52,12 +52,12 @@ func (r *run) setSerial(soa *zone.RRset) {
 // holds reports whether no key needs to sign the old SOA set anew.
 func (r *run) holds(old *zone.RRset) bool {
 	w := &worker{run: r}
-	for _, key := range r.signersOf(typeSOA) {
+	for _, key := range r.zoneKeys {
 		if w.reusable(r.origin, old, old, key) == nil {
 			return false
 		}
 	}
-	return old.Signatures.Len() == len(r.signersOf(typeSOA))
+	return old.Signatures.Len() == len(r.zoneKeys)
 }
 
 func sameButSerial(a, b *zone.RRset) bool {

@@ -61,9 +61,15 @@ type Signer struct {
 	// due at once. It is 12 hours when zero, but at most a tenth of Validity.
 	// Negative is none.
 	Jitter time.Duration
-	// Inception and Expiry, when set, are those of every new signature, instead of
-	// an hour before now and of what Validity and Jitter give.
+	// Inception and Expiry, when set, are those of every signature, instead of an
+	// hour before now and of what Validity and Jitter give: others are not used
+	// again, but those of offline keys.
 	Inception, Expiry time.Time
+
+	// VerifyReused has each signature of the previous zone verified before it is
+	// used again, for a zone that comes from where it may have been damaged. Without
+	// it, only those are whose key's tag is not its own.
+	VerifyReused bool
 
 	// Workers is how many signatures are made at once, as many as there are cores
 	// when zero.
@@ -81,12 +87,13 @@ type Result struct {
 	// Unchanged says that the zone is as the previous one, serial and all.
 	Unchanged bool
 	Serial    uint32
-	// Expiry is when the first signature ends, Due when the first one is to be
-	// made anew.
+	// Expiry is when the first signature ends, Due when the first one is to be made
+	// anew, for which those of offline keys do not count.
 	Expiry, Due time.Time
 	// Warnings is what is odd, but no error.
 	Warnings []*zone.Problem
 
+	lapse        uint32 // when the first signature of an offline key ends
 	schedule     schedule
 	scheduleOnce sync.Once
 }
@@ -100,6 +107,7 @@ type config struct {
 	keyTTL             uint32
 	keys               []*signingKey
 	zoneKeys, keysKeys []*signingKey // that sign the zone, and its keys
+	validKeysKeys      []*signingKey // keysKeys that are not revoked
 }
 
 // signingKey is a key made ready.
@@ -196,6 +204,9 @@ func (c *config) setKeys() error {
 		}
 		if key.Use&SignKeys != 0 {
 			c.keysKeys = append(c.keysKeys, ready)
+			if key.Flags&FlagRevoke == 0 {
+				c.validKeysKeys = append(c.validKeysKeys, ready)
+			}
 		}
 	}
 	for i, key := range c.keys {
@@ -275,7 +286,7 @@ func (s *Signer) Sign(ctx context.Context, z, previous *zone.Zone, now time.Time
 	}
 	c.distrust(previous)
 	r := newRun(c, z, previous)
-	if err := r.deny(); err != nil {
+	if err := errors.Join(r.checkDS(), r.deny()); err != nil {
 		return nil, fmt.Errorf("dnssec: %w", err)
 	}
 	if err := r.signAll(ctx); err != nil {
@@ -305,6 +316,6 @@ func (c *config) distrust(previous *zone.Zone) {
 				}
 			}
 		}
-		key.verify = key.verify || !known
+		key.verify = key.verify || !known || c.VerifyReused
 	}
 }

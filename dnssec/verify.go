@@ -3,8 +3,8 @@ package dnssec
 import (
 	"cmp"
 	"context"
-	"crypto"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -34,9 +34,13 @@ func (f Finding) String() string {
 // Verify checks a signed zone as it is at now: every signature, the chain of
 // NSEC or NSEC3 records with every bitmap, what must not be signed, the ZONEMD
 // digest, and the CDS and CDNSKEY sets. It decides for itself what each of them
-// has to be, and shares nothing of that with Sign. The findings are in canonical
-// order; none means that a validating resolver that trusts a DS record of the
-// zone gets every answer. The error is ctx's.
+// has to be, and shares nothing of that with Sign. What validators pass over is no
+// finding: keys that stand by, keys and signatures of other algorithms beside
+// those that hold, signatures that are no longer or not yet valid beside others,
+// chains of NSEC3 records in the making. The findings are in canonical order; none
+// means that a validating resolver that trusts the DS records of the zone's secure
+// entry points, or of its keys when none has the SEP flag, gets every answer. The
+// error is ctx's.
 func Verify(ctx context.Context, z *zone.Zone, now time.Time) ([]Finding, error) {
 	v := &verifier{zone: z, now: now, cuts: map[wire.Name]bool{}, redirects: map[wire.Name]bool{}}
 	v.survey()
@@ -58,16 +62,13 @@ type verifier struct {
 	now       time.Time
 	cuts      map[wire.Name]bool // own NS records, the origin not
 	redirects map[wire.Name]bool // own a DNAME record
-	keys      []verifyKey
+	published []PublicKey        // all zone keys, of whatever algorithm
+	keys      []verifyKey        // those that can be used
+	required  map[Algorithm]bool // algorithms that must sign every set
+	hasEntry  map[Algorithm]bool // algorithms with secure entry points
 
 	mutex    sync.Mutex
 	findings []Finding
-}
-
-type verifyKey struct {
-	PublicKey
-	tag    uint16
-	crypto crypto.PublicKey
 }
 
 func (v *verifier) find(owner wire.Name, t wire.Type, format string, args ...any) {
@@ -110,33 +111,6 @@ func (v *verifier) wantsSignature(name wire.Name, t wire.Type) bool {
 	return true
 }
 
-func (v *verifier) readKeys() {
-	set := v.zone.Apex().Set(typeDNSKEY)
-	if set == nil {
-		v.find(v.zone.Origin, typeDNSKEY, "the zone has no keys: it is not signed")
-		return
-	}
-	for rdata := range set.Data.All() {
-		key, err := ParsePublicKey(rdata)
-		if err != nil {
-			v.find(v.zone.Origin, typeDNSKEY, "%v", err)
-			continue
-		}
-		if key.Flags&FlagZone == 0 {
-			continue // no key for zone data (RFC 4034 section 2.1.1)
-		}
-		public, err := publicKey(key.Algorithm, key.Key)
-		if err != nil {
-			v.find(v.zone.Origin, typeDNSKEY, "key %s: %v", key, err)
-			continue
-		}
-		v.keys = append(v.keys, verifyKey{PublicKey: key, tag: key.Tag(), crypto: public})
-	}
-	if len(v.keys) == 0 {
-		v.find(v.zone.Origin, typeDNSKEY, "none of the keys can be used")
-	}
-}
-
 // checkSets checks the signatures of all sets.
 func (v *verifier) checkSets(ctx context.Context) error {
 	var group sync.WaitGroup
@@ -169,24 +143,58 @@ func (v *verifier) checkSet(owner wire.Name, set *zone.RRset) {
 		}
 		return
 	}
+	v.checkSignatures(owner, set)
+	if set.Type == typeDS && !v.cuts[owner] {
+		v.find(owner, typeDS, "is not at a zone cut: validators would look for a zone there (RFC 4035 section 2.4)")
+	}
+}
+
+// checkSignatures sees that each algorithm has a signature that holds. Others that
+// are of no use are no harm beside these, unless they are damaged.
+func (v *verifier) checkSignatures(owner wire.Name, set *zone.RRset) {
 	good := map[Algorithm]bool{}
+	var unusable []string
+	isKeys := set.Type == typeDNSKEY && owner == v.zone.Origin
 	for rdata := range set.Signatures.All() {
 		r := parseRRSIG(rdata)
-		if err := v.checkSignature(owner, set, &r); err != nil {
+		key, err := v.checkSignature(owner, set, &r)
+		switch {
+		case errors.As(err, new(errUnusable)):
+			unusable = append(unusable, fmt.Sprintf("signature by %03d+%05d: %v", r.algorithm, r.tag, err))
+		case err != nil:
 			v.find(owner, set.Type, "signature by %03d+%05d: %v", r.algorithm, r.tag, err)
+		case !isKeys || v.isEntry(key):
+			good[r.algorithm] = true
+		}
+	}
+	missing := false
+	for algorithm := range v.required {
+		if good[algorithm] {
 			continue
 		}
-		good[r.algorithm] = true
+		missing = true
+		by := ""
+		if isKeys && v.hasEntry[algorithm] {
+			by = " by a key that a DS record is made of, with the SEP flag"
+		}
+		v.find(owner, set.Type, "no valid signature of algorithm %s%s (RFC 4035 section 2.2)", algorithm, by)
 	}
-	for _, key := range v.keys {
-		if key.Flags&FlagRevoke == 0 && !good[key.Algorithm] {
-			v.find(owner, set.Type, "no valid signature of algorithm %s (RFC 4035 section 2.2)", key.Algorithm)
+	for _, reason := range unusable {
+		if missing {
+			v.find(owner, set.Type, "%s", reason)
 		}
 	}
 }
 
-// checkSignature checks a signature as a validator does (RFC 4035 section 5.3.1).
-func (v *verifier) checkSignature(owner wire.Name, set *zone.RRset, r *rrsig) error {
+// errUnusable is why a validator makes nothing of a signature, and goes on to the
+// next one (RFC 4035 section 5.3.1).
+type errUnusable string
+
+func (e errUnusable) Error() string { return string(e) }
+
+// checkSignature checks a signature as a validator does (RFC 4035 section 5.3.1),
+// and returns its key.
+func (v *verifier) checkSignature(owner wire.Name, set *zone.RRset, r *rrsig) (*verifyKey, error) {
 	labels := owner.Labels()
 	if len(owner) > 2 && owner[0] == 1 && owner[1] == '*' {
 		labels--
@@ -194,34 +202,35 @@ func (v *verifier) checkSignature(owner wire.Name, set *zone.RRset, r *rrsig) er
 	now := uint32(v.now.Unix())
 	switch {
 	case r.signer != v.zone.Origin:
-		return fmt.Errorf("its signer is %s, not the zone", r.signer)
+		return nil, fmt.Errorf("its signer is %s, not the zone", r.signer)
 	case int(r.labels) != labels:
-		return fmt.Errorf("it has %d labels, not %d (RFC 4034 section 3.1.3)", r.labels, labels)
+		return nil, fmt.Errorf("it has %d labels, not %d (RFC 4034 section 3.1.3)", r.labels, labels)
 	case r.ttl != set.TTL:
-		return fmt.Errorf("its original TTL is %d, the set's %d", r.ttl, set.TTL)
+		return nil, fmt.Errorf("its original TTL is %d, the set's %d", r.ttl, set.TTL)
 	case int32(r.expiration-r.inception) < 0:
-		return fmt.Errorf("it ends before it begins")
+		return nil, fmt.Errorf("it ends before it begins")
 	case int32(now-r.inception) < 0:
-		return fmt.Errorf("it begins at %v", timeNear(r.inception, v.now))
+		return nil, errUnusable(fmt.Sprintf("it begins at %v", timeNear(r.inception, v.now)))
 	case int32(r.expiration-now) < 0:
-		return fmt.Errorf("it ended at %v", timeNear(r.expiration, v.now))
+		return nil, errUnusable(fmt.Sprintf("it ended at %v", timeNear(r.expiration, v.now)))
 	}
-	err := fmt.Errorf("no such key in the zone")
-	for _, key := range v.keys {
+	var err error = errUnusable("no key of the zone that can be used")
+	for i := range v.keys {
 		// Tags do not tell keys apart: each one that fits is tried (RFC 4035 section 5.3.1).
+		key := &v.keys[i]
 		if key.tag != r.tag || key.Algorithm != r.algorithm {
 			continue
 		}
-		if key.Flags&FlagRevoke != 0 && set.Type != typeDNSKEY {
+		if key.Flags&FlagRevoke != 0 && (set.Type != typeDNSKEY || owner != v.zone.Origin) {
 			err = fmt.Errorf("its key is revoked (RFC 5011 section 2.1)")
 			continue
 		}
 		message := appendRecords(r.appendHead(nil), owner, set.Type, set.TTL, set.Data)
 		if err = verifySignature(key.Algorithm, key.crypto, message, r.signature); err == nil {
-			return nil
+			return key, nil
 		}
 	}
-	return err
+	return nil, err
 }
 
 // checkZONEMD checks the digests that it knows (RFC 8976 section 4).
@@ -250,29 +259,3 @@ func (v *verifier) checkZONEMD() {
 		v.find(v.zone.Origin, typeZONEMD, "%s", reason)
 	}
 }
-
-// checkParentKeys checks that what the zone asks its parent for is there (RFC 7344
-// section 4.1). A request to delete all (RFC 8078 section 4) is algorithm 0.
-func (v *verifier) checkParentKeys() {
-	apex := v.zone.Apex()
-	if set := apex.Set(typeCDNSKEY); set != nil {
-		for rdata := range set.Data.All() {
-			if rdata[3] != 0 && !v.hasKey(func(k verifyKey) bool { return string(k.RDATA()) == string(rdata) }) {
-				v.find(v.zone.Origin, typeCDNSKEY, "asks for a key that the zone does not have (RFC 7344 section 4.1)")
-			}
-		}
-	}
-	if set := apex.Set(typeCDS); set != nil {
-		for rdata := range set.Data.All() {
-			digest := DigestType(rdata[3])
-			if rdata[2] == 0 || digest != SHA256 && digest != SHA384 {
-				continue
-			}
-			if !v.hasKey(func(k verifyKey) bool { return string(k.DS(v.zone.Origin, digest)) == string(rdata) }) {
-				v.find(v.zone.Origin, typeCDS, "asks for a key that the zone does not have (RFC 7344 section 4.1)")
-			}
-		}
-	}
-}
-
-func (v *verifier) hasKey(is func(verifyKey) bool) bool { return slices.ContainsFunc(v.keys, is) }

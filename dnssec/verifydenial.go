@@ -12,18 +12,37 @@ import (
 	"github.com/berryrack/berryrack/dnssec/zone"
 )
 
-// checkDenial checks the chain that the apex says the zone has: an NSEC3PARAM
-// record asks for NSEC3 (RFC 5155 section 4).
+// maxIterations is the most additional iterations of a hash that validators take
+// part in (RFC 9276 section 3.2): Unbound stops at 150, others sooner.
+const maxIterations = 150
+
+// checkDenial checks every chain that the apex says the zone has: each NSEC3PARAM
+// record that servers obey is of a chain of NSEC3 records (RFC 5155 section 4.1.2),
+// and an NSEC record is of one of these. Records of no such chain are in the
+// making or on their way out (RFC 5155 sections 10.4 and 10.5).
 func (v *verifier) checkDenial() {
-	params := v.zone.Apex().Set(typeNSEC3PARAM)
-	if params != nil {
-		v.checkNSEC3(params.Data.First())
+	apex := v.zone.Apex()
+	chains := 0
+	if set := apex.Set(typeNSEC3PARAM); set != nil {
+		for params := range set.Data.All() {
+			if params[0] == 1 && params[1] == 0 {
+				chains++
+				v.checkNSEC3(params)
+			}
+		}
+		if chains == 0 && apex.Set(typeNSEC) == nil {
+			v.find(v.zone.Origin, typeNSEC3PARAM, "is not of SHA-1, or has flags (RFC 5155 section 4.1)")
+		}
+	}
+	if chains == 0 || apex.Set(typeNSEC) != nil {
+		v.checkNSEC()
 		return
 	}
-	for _, node := range v.zone.Hashed.All() {
-		v.find(node.Name, typeNSEC3, "the zone has no NSEC3PARAM record, but NSEC3 records")
+	for _, node := range v.zone.Names.All() {
+		if node.Set(typeNSEC) != nil {
+			v.find(node.Name, typeNSEC, "is of no chain: the zone has NSEC3, and its apex no NSEC record")
+		}
 	}
-	v.checkNSEC()
 }
 
 // wantedTypes is what a bitmap must have of a name.
@@ -50,7 +69,12 @@ func (v *verifier) wantedTypes(node *zone.Node, nsec bool) []wire.Type {
 }
 
 func (v *verifier) checkBitmap(owner wire.Name, t wire.Type, bitmap []byte, want []wire.Type) {
-	if have := wire.BitmapTypes(bitmap); !slices.Equal(have, want) {
+	have := wire.BitmapTypes(bitmap)
+	if t == typeNSEC3 {
+		// NSEC records come and go beside it (RFC 5155 section 10).
+		have = slices.DeleteFunc(have, func(t wire.Type) bool { return t == typeNSEC })
+	}
+	if !slices.Equal(have, want) {
 		v.find(owner, t, "has the types %v, the name %v", have, want)
 	}
 }
@@ -124,14 +148,9 @@ type hashedSet struct {
 // checkNSEC3 looks up the record of each name that must have one, and sees that
 // there is no other and that they are one circle.
 func (v *verifier) checkNSEC3(params []byte) {
-	if len(params) < 5 || params[0] != 1 || params[1] != 0 || int(params[4]) != len(params)-5 {
-		v.find(v.zone.Origin, typeNSEC3PARAM, "is not of SHA-1, or has flags (RFC 5155 section 4.1)")
+	if iterations := binary.BigEndian.Uint16(params[2:]); iterations > maxIterations {
+		v.find(v.zone.Origin, typeNSEC3PARAM, "%d iterations: above %d validators take the zone for insecure, or for bogus (RFC 9276 section 3.2)", iterations, maxIterations)
 		return
-	}
-	for _, node := range v.zone.Names.All() {
-		if node.Set(typeNSEC) != nil {
-			v.find(node.Name, typeNSEC, "the zone has NSEC3 and NSEC records")
-		}
 	}
 	chain := v.readNSEC3(params)
 	hashes := slices.Sorted(maps.Keys(chain))
@@ -160,7 +179,7 @@ func (v *verifier) checkNSEC3(params []byte) {
 	}
 }
 
-// readNSEC3 returns the records by hash.
+// readNSEC3 returns the records with the parameters, by hash.
 func (v *verifier) readNSEC3(params []byte) map[string]*hashedSet {
 	chain := map[string]*hashedSet{}
 	for _, node := range v.zone.Hashed.All() {
@@ -174,15 +193,14 @@ func (v *verifier) readNSEC3(params []byte) map[string]*hashedSet {
 			v.find(node.Name, typeNSEC3, "owner is no hash below the zone's origin")
 			continue
 		}
-		if ttl := v.zone.NegativeTTL(); set.TTL != ttl {
-			v.find(node.Name, typeNSEC3, "TTL is %d, not %d (RFC 9077 section 3)", set.TTL, ttl)
-		}
 		for rdata := range set.Data.All() {
 			saltEnd := 5 + int(rdata[4])
 			end := saltEnd + 1 + int(rdata[saltEnd])
-			if rdata[0] != params[0] || !bytes.Equal(rdata[2:saltEnd], params[2:]) {
-				v.find(node.Name, typeNSEC3, "parameters are not those of NSEC3PARAM")
-				continue
+			if rdata[0] != params[0] || !bytes.Equal(rdata[2:saltEnd], params[2:]) || rdata[1] > 1 {
+				continue // of another chain, or ignored for its flags (RFC 5155 section 8.2)
+			}
+			if ttl := v.zone.NegativeTTL(); set.TTL != ttl {
+				v.find(node.Name, typeNSEC3, "TTL is %d, not %d (RFC 9077 section 3)", set.TTL, ttl)
 			}
 			if chain[string(hash)] != nil {
 				v.find(node.Name, typeNSEC3, "there is more than one record")

@@ -3,6 +3,7 @@ package manager
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // A Problem is what an authority says it will not do, and why (RFC 8555 section
 // 6.7).
 type Problem struct {
-	Type       string // "urn:ietf:params:acme:error:caa"
+	Type       string // "urn:ietf:params:acme:error:caa"; empty: it was no problem document
 	Detail     string // the authority's words
 	Status     int    // of HTTP
 	Names      []string
@@ -20,7 +21,10 @@ type Problem struct {
 const problemSpace = "urn:ietf:params:acme:error:"
 
 func (p *Problem) Error() string {
-	text := fmt.Sprintf("%s (%s)", p.Detail, strings.TrimPrefix(p.Type, problemSpace))
+	text := p.Detail
+	if p.Type != "" {
+		text += " (" + strings.TrimPrefix(p.Type, problemSpace) + ")"
+	}
 	if p.RetryAfter > 0 {
 		text += ", try again in " + p.RetryAfter.Round(time.Second).String()
 	}
@@ -53,6 +57,12 @@ var advice = map[string]string{
 func isProblem(err error, kind string) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Type == problemSpace+kind
+}
+
+// refused reports whether the authority has said no, and would again.
+func refused(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && 400 <= p.Status && p.Status < 500 && p.Status != http.StatusTooManyRequests
 }
 
 // A ValidationError says for which names the control could not be proved.

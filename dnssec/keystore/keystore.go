@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"cmp"
 	"crypto"
 	"crypto/ecdsa"
@@ -27,6 +28,8 @@ const (
 	timeLayout = "20060102150405"
 	// maxTries is how many keys are made to find one with a tag of its own.
 	maxTries = 100
+	// maxKeyFile is how much of a .key file is read.
+	maxKeyFile = 1 << 16
 	// defaultBits is the size of RSA keys.
 	defaultBits = 2048
 )
@@ -34,41 +37,26 @@ const (
 // Dir is a directory of keys. It is made, with mode 0700, when the first key is.
 type Dir struct {
 	Path string
-	// Secret seals private keys that are written, and opens those that are sealed.
-	// Without it private keys are written as BIND does.
+	// Secret seals private keys that are written, and opens those that are sealed;
+	// keys that are not are refused then, with [ErrUnsealed]. Without it private
+	// keys are written as BIND does.
 	Secret *Secret
 	// Random is crypto/rand's reader when nil. It is used for salts and nonces;
 	// keys always come from the system's randomness.
 	Random io.Reader
 }
 
-// Timing is the times of BIND's files, zero where they are not set. Nothing in
-// this package acts on them.
-type Timing struct {
-	Created, Publish, Activate, Revoke, Inactive, Delete, SyncPublish, SyncDelete time.Time
-}
-
-type namedTime struct {
-	name string
-	time *time.Time
-}
-
-func (t *Timing) list() []namedTime {
-	return []namedTime{
-		{"Created", &t.Created}, {"Publish", &t.Publish}, {"Activate", &t.Activate}, {"Revoke", &t.Revoke},
-		{"Inactive", &t.Inactive}, {"Delete", &t.Delete}, {"SyncPublish", &t.SyncPublish}, {"SyncDelete", &t.SyncDelete},
-	}
-}
-
 // Key is a key and what its files say of it.
 type Key struct {
+	// Key has the use that the .state file or the SEP flag gives it: what becomes of
+	// it at a time is At's.
 	dnssec.Key
 	Origin wire.Name
 	// TTL is that of the record in the .key file, 0 when it has none.
 	TTL    uint32
 	Timing Timing
 	// State is the lines of the .state file, in their order; nil when there is no
-	// such file.
+	// such file. Its times are Timing's: Write makes them so.
 	State []StateLine
 }
 
@@ -152,7 +140,11 @@ func (d Dir) read(name string) (Key, error) {
 		return key, err
 	}
 	defer f.Close()
-	parser := dns.NewZoneParser(io.LimitReader(f, 1<<16), ".", name+".key")
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return key, err
+	}
+	parser := dns.NewZoneParser(bytes.NewReader(text), ".", name+".key")
 	parser.SetDefaultTTL(0)
 	rr, _ := parser.Next()
 	record, ok := rr.(*dns.DNSKEY)
@@ -168,6 +160,7 @@ func (d Dir) read(name string) (Key, error) {
 	}
 	key.PublicKey = dnssec.PublicKey{Flags: record.Flags, Algorithm: dnssec.Algorithm(record.Algorithm), Key: field}
 	key.TTL = record.Hdr.Ttl
+	key.Timing.readComments(text)
 	if err := d.readPrivate(&key, path); err != nil {
 		return key, err
 	}
@@ -181,6 +174,9 @@ func (d Dir) read(name string) (Key, error) {
 // readPrivate reads the private file, when there is one: sealed or not.
 func (d Dir) readPrivate(key *Key, path string) error {
 	text, err := readSecret(path + ".private")
+	if err == nil && d.Secret != nil {
+		return fmt.Errorf(".private file %w", ErrUnsealed)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = readSecret(path + ".private.sealed")
 		if errors.Is(err, fs.ErrNotExist) {
@@ -203,7 +199,7 @@ func (d Dir) readPrivate(key *Key, path string) error {
 	if err != nil || !public.Equal(key.PublicKey) {
 		return errors.New("private key does not belong to the public one")
 	}
-	key.Signer = signer
+	key.Signer, key.Timing = signer, Timing{}
 	fields, _ := parseFields(text) // was parsed above
 	for _, at := range key.Timing.list() {
 		if text := value(fields, at.name); text != "" {
@@ -230,11 +226,18 @@ func (k *Key) readState(path string) error {
 	for _, f := range fields {
 		k.State = append(k.State, StateLine{Name: f.name, Value: f.value})
 	}
+	if err := k.Timing.readState(k.State); err != nil {
+		return fmt.Errorf(".state file: %w", err)
+	}
 	return nil
 }
 
-// role is what the key is for: what its state file says, or its SEP flag.
+// role is what the key is for: what its state file says, or its SEP flag. A
+// revoked key signs the keys alone (RFC 5011 section 2.1).
 func (k *Key) role() dnssec.Use {
+	if k.Flags&dnssec.FlagRevoke != 0 {
+		return dnssec.KSK
+	}
 	var use dnssec.Use
 	for _, line := range k.State {
 		if line.Value == "yes" {
@@ -348,7 +351,7 @@ func stateOf(key *Key, spec Spec, now time.Time) []StateLine {
 	case *ecdsa.PublicKey:
 		length = public.Params().BitSize
 	}
-	at := now.Format(timeLayout) + " (" + now.Format(time.ANSIC) + ")"
+	at := stateTime(now)
 	return []StateLine{
 		{"Algorithm", fmt.Sprint(uint8(spec.Algorithm))}, {"Length", fmt.Sprint(length)}, {"Lifetime", "0"},
 		{"KSK", yes(dnssec.SignKeys)}, {"ZSK", yes(dnssec.SignZone)},

@@ -31,6 +31,9 @@ const (
 // ErrSecret is wrapped where a sealed key cannot be opened with the given secret.
 var ErrSecret = errors.New("the secret is not the one that the key was sealed with, or the file was changed")
 
+// ErrUnsealed is wrapped where there is a secret, but a private key is not sealed.
+var ErrUnsealed = errors.New("is not sealed, though there is a secret to seal it with")
+
 // Secret seals private keys. Its String and its use in errors show nothing of it.
 type Secret struct {
 	kind  string

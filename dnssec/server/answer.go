@@ -17,6 +17,7 @@ const (
 	typeSOA   = wire.Type(dns.TypeSOA)
 	typeCNAME = wire.Type(dns.TypeCNAME)
 	typeDNAME = wire.Type(dns.TypeDNAME)
+	typeRRSIG = wire.Type(dns.TypeRRSIG)
 	typeNSEC  = wire.Type(dns.TypeNSEC)
 	typeNSEC3 = wire.Type(dns.TypeNSEC3)
 	typeA     = wire.Type(dns.TypeA)
@@ -105,8 +106,11 @@ func (r *response) encloser(name wire.Name) wire.Name {
 // fromNode answers with the sets of a node, which may be a wildcard.
 func (r *response) fromNode(name wire.Name, node *zone.Node, t wire.Type, wildcard bool) (target wire.Name, follow bool) {
 	set := node.Set(t)
-	if t == wire.Type(dns.TypeANY) {
+	switch t {
+	case wire.Type(dns.TypeANY):
 		set = anySet(node)
+	case typeRRSIG:
+		set = signaturesOf(node)
 	}
 	if set == nil {
 		if set = node.Set(typeCNAME); set != nil {
@@ -133,6 +137,17 @@ func anySet(node *zone.Node) *zone.RRset {
 	for i := range node.Sets {
 		if set := &node.Sets[i]; len(set.Data) > 0 && set.Type != typeNSEC {
 			return set
+		}
+	}
+	return nil
+}
+
+// signaturesOf picks the signatures of a set for a query of type RRSIG, which are
+// no set of their own (RFC 4035 section 2.2), and of which some do, as with type ANY.
+func signaturesOf(node *zone.Node) *zone.RRset {
+	for i := range node.Sets {
+		if set := &node.Sets[i]; len(set.Data) > 0 && len(set.Signatures) > 0 {
+			return &zone.RRset{Type: typeRRSIG, TTL: set.TTL, Data: set.Signatures}
 		}
 	}
 	return nil

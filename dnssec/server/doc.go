@@ -16,8 +16,10 @@
 // only to clients of the allow-list that sign their query with one of the listed
 // TSIG keys. [Server.Notify] tells secondaries of a new serial.
 //
-// Limits: answers of 1,232 octets over UDP, 128 TCP connections at a time, CNAME
-// chains of 8 records. A query of type ANY gets one set (RFC 8482 section 4.1).
+// Limits: answers of 1,232 octets over UDP; 128 TCP connections at a time, which
+// are closed when they are idle for 8 seconds or leave an answer unread for 10;
+// CNAME chains of 8 records. A query of type ANY gets one set (RFC 8482 section 4.1),
+// one of type RRSIG the signatures of one set.
 //
 // It does no recursion, no dynamic update, no incremental transfer: IXFR is
 // answered with the whole zone (RFC 1995 section 4). It needs no privileges but

@@ -24,6 +24,12 @@ const (
 	maxUDP = 1232
 	// maxTCP is how many TCP connections there are at a time.
 	maxTCP = 128
+	// maxMAC is the longest MAC of a TSIG record, which is made last: SHA-512's.
+	maxMAC = 64
+	// idleTime is how long a TCP connection may wait for its next query, and
+	// writeTime how long a client may take to read an answer (RFC 7766 section 6.2.3).
+	idleTime  = 8 * time.Second
+	writeTime = 10 * time.Second
 	// drainTime is how long queries under way have when ctx ends.
 	drainTime = 3 * time.Second
 )
@@ -95,9 +101,12 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 	for name, secret := range s.TSIG {
 		secrets[dns.CanonicalName(name)] = secret
 	}
+	open, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	listener := &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP), open: open, closed: make(chan struct{})}
 	servers := []*dns.Server{
 		{PacketConn: udp, Handler: s, TsigSecret: secrets, UDPSize: dns.DefaultMsgSize},
-		{Listener: &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP)}, Handler: s, TsigSecret: secrets},
+		{Listener: listener, Handler: s, TsigSecret: secrets, IdleTimeout: func() time.Duration { return idleTime }},
 	}
 	failed := make(chan error, len(servers))
 	var started sync.WaitGroup
@@ -122,8 +131,9 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	for _, one := range servers {
-		_ = one.ShutdownContext(drain) // says so when it is not running, or connections were cut
+		_ = one.ShutdownContext(drain) // says so when it is not running, or connections are left
 	}
+	cut()
 	for range left {
 		errs = append(errs, <-failed)
 	}
@@ -134,25 +144,52 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 	return nil
 }
 
-// limitedListener has no more than so many connections open at a time.
+// limitedListener has no more than so many connections open at a time, and cuts
+// them once open ends.
 type limitedListener struct {
 	net.Listener
-	slots chan struct{}
+	slots  chan struct{}
+	open   context.Context
+	once   sync.Once
+	closed chan struct{}
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
+	select {
+	case l.slots <- struct{}{}:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		<-l.slots
 		return nil, err
 	}
-	return &limitedConn{Conn: conn, free: sync.OnceFunc(func() { <-l.slots })}, nil
+	stop := context.AfterFunc(l.open, func() { _ = conn.Close() }) // its handler then closes it too
+	return &limitedConn{Conn: conn, free: sync.OnceFunc(func() { stop(); <-l.slots })}, nil
 }
 
+func (l *limitedListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// limitedConn gives its slot back when it is closed, as it is for a client that
+// does not read.
 type limitedConn struct {
 	net.Conn
 	free func()
+}
+
+func (c *limitedConn) Write(message []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(message)
+	if err != nil {
+		_ = c.Close() // an answer cut short leaves nothing to go on with
+	}
+	return n, err
 }
 
 func (c *limitedConn) Close() error {
@@ -163,6 +200,11 @@ func (c *limitedConn) Close() error {
 // ServeDNS answers one message.
 func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	if query.Response {
+		return
+	}
+	if query.IsTsig() != nil && w.TsigStatus() != nil {
+		s.logger().Warn("TSIG refused", "client", w.RemoteAddr(), "reason", w.TsigStatus())
+		s.write(w, query, refusal(query, dns.RcodeNotAuth)) // RFC 8945 section 5.2
 		return
 	}
 	question, rcode := check(query)
@@ -233,9 +275,9 @@ func (s *Server) write(w dns.ResponseWriter, query, m *dns.Msg) {
 		}
 		m.SetEdns0(maxUDP, opt.Do())
 	}
-	if query.IsTsig() != nil && w.TsigStatus() == nil {
-		tsig := query.IsTsig()
-		m.SetTsig(tsig.Hdr.Name, tsig.Algorithm, 300, time.Now().Unix())
+	if tsig := query.IsTsig(); tsig != nil {
+		m.Extra = append(m.Extra, answerTSIG(tsig, w.TsigStatus()))
+		size -= maxMAC
 	}
 	m.Compress = true
 	if m.Len() > size {
@@ -248,4 +290,25 @@ func (s *Server) write(w dns.ResponseWriter, query, m *dns.Msg) {
 	if err := w.WriteMsg(m); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
 		s.logger().Warn("answer not sent", "client", w.RemoteAddr(), "error", err)
 	}
+}
+
+// answerTSIG returns the TSIG record of an answer, which package dns signs unless
+// the error is one of key or MAC (RFC 8945 section 5.3.2).
+func answerTSIG(query *dns.TSIG, status error) *dns.TSIG {
+	now := time.Now().Unix()
+	m := new(dns.Msg).SetTsig(query.Hdr.Name, query.Algorithm, query.Fudge, now)
+	t := m.IsTsig()
+	t.OrigId = query.OrigId
+	switch {
+	case status == nil:
+	case errors.Is(status, dns.ErrTime):
+		// With the query's time and, in other data, this server's (RFC 8945 section 5.2.3).
+		t.Error, t.TimeSigned = dns.RcodeBadTime, query.TimeSigned
+		t.OtherLen, t.OtherData = 6, fmt.Sprintf("%012x", now)
+	case errors.Is(status, dns.ErrSig):
+		t.Error = dns.RcodeBadSig
+	default:
+		t.Error = dns.RcodeBadKey
+	}
+	return t
 }

@@ -108,7 +108,7 @@ func summary(m *dns.Msg) string {
 	for i, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
 		var list []string
 		for _, rr := range section {
-			if h := rr.Header(); h.Rrtype != dns.TypeOPT && h.Rrtype != dns.TypeRRSIG {
+			if h := rr.Header(); h.Rrtype != dns.TypeOPT && (h.Rrtype != dns.TypeRRSIG || m.Question[0].Qtype == dns.TypeRRSIG && i == 0) {
 				list = append(list, fmt.Sprintf("%s:%s/%s", []string{"an", "ns", "ar"}[i], strings.TrimSuffix(h.Name, "example."), dns.TypeToString[h.Rrtype]))
 			}
 		}
@@ -147,6 +147,11 @@ func TestAnswers(t *testing.T) {
 		{"a.b.near.example.", dns.TypeTXT, "NOERROR aa an:near./DNAME an:a.b.near./CNAME"},
 		{"nothing.example.", dns.TypeA, "NXDOMAIN aa ns:/SOA ns:near./NSEC ns:/NSEC"},
 		{"example.net.", dns.TypeA, "REFUSED"},
+		{"www.example.", dns.TypeRRSIG, "NOERROR aa an:www./RRSIG"},
+		{"alias.example.", dns.TypeRRSIG, "NOERROR aa an:alias./RRSIG"},
+		{"x.wild.example.", dns.TypeRRSIG, "NOERROR aa an:x.wild./RRSIG ns:closer.wild./NSEC"},
+		{"insecure.example.", dns.TypeRRSIG, "NOERROR ns:insecure./NS ns:insecure./NSEC ar:ns.insecure./A"},
+		{"b.c.example.", dns.TypeRRSIG, "NOERROR aa ns:/SOA ns:away./NSEC"},
 		{`\000\001.odd.example.`, dns.TypeTXT, `NOERROR aa an:\000\001.odd./TXT`},
 	} {
 		got := summary(ask(t, "udp", address, tt.name, tt.qtype, true))
@@ -256,6 +261,61 @@ func TestTransfer(t *testing.T) {
 			require.Equal(t, z.Names.Len(), again.Names.Len())
 			require.Equal(t, z.Hashed.Len(), again.Hashed.Len())
 		})
+	}
+}
+
+// What is wrong with a TSIG record is said in one, signed where that can be (RFC
+// 8945 section 5.3.2).
+func TestTSIGErrors(t *testing.T) {
+	z, _ := signedWith(t, dnssec.NSEC, example)
+	const secret = "c2VjcmV0"
+	s := Server{TSIG: map[string]string{"key.": secret}}
+	s.Set(z)
+	address := serve(t, &s)
+	for _, tt := range []struct {
+		key, secret string
+		signed      time.Time
+		rcode       int
+		tsigError   uint16
+		hasMAC      bool
+	}{
+		{"key.", secret, time.Now(), dns.RcodeSuccess, 0, true},
+		{"key.", "d3Jvbmc=", time.Now(), dns.RcodeNotAuth, dns.RcodeBadSig, false},
+		{"nobody.", secret, time.Now(), dns.RcodeNotAuth, dns.RcodeBadKey, false},
+		{"key.", secret, time.Now().Add(-time.Hour), dns.RcodeNotAuth, dns.RcodeBadTime, true},
+	} {
+		m := new(dns.Msg).SetQuestion("www.example.", dns.TypeA)
+		m.SetTsig(tt.key, dns.HmacSHA256, 300, tt.signed.Unix())
+		packed, mac, err := dns.TsigGenerate(m, tt.secret, "", false)
+		require.NoError(t, err)
+		conn, err := net.Dial("udp", address)
+		require.NoError(t, err)
+		_, err = conn.Write(packed)
+		require.NoError(t, err)
+		answer := make([]byte, 4096)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+		n, err := conn.Read(answer)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		reply := new(dns.Msg)
+		require.NoError(t, reply.Unpack(answer[:n]))
+		require.Equal(t, tt.rcode, reply.Rcode)
+		tsig := reply.IsTsig()
+		require.NotNil(t, tsig)
+		require.Equal(t, tt.tsigError, tsig.Error)
+		require.Equal(t, tt.hasMAC, tsig.MAC != "")
+		if !tt.hasMAC {
+			continue
+		}
+		got := tsig.MAC
+		reply.Compress = true
+		_, want, err := dns.TsigGenerate(reply, secret, mac, false)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		if tt.tsigError == dns.RcodeBadTime {
+			require.Equal(t, uint64(tt.signed.Unix()), tsig.TimeSigned)
+			require.Len(t, tsig.OtherData, 12)
+		}
 	}
 }
 

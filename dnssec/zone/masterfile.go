@@ -63,16 +63,17 @@ type chunk struct {
 	parser parser
 }
 
-// split cuts text where entries start, into chunks of about the given size.
+// split cuts text where entries start, into chunks of about the given size. What
+// follows an $INCLUDE stays whole, as the file may have a $TTL that holds on.
 func split(text []byte, size int, state parser) []chunk {
 	chunks := []chunk{{line: 1, parser: state}}
-	start, depth, line := 0, 0, 1
+	start, depth, line, whole := 0, 0, 1, false
 	for at := 0; at < len(text); line++ {
 		end := len(text)
 		if n := bytes.IndexByte(text[at:], '\n'); n >= 0 {
 			end = at + n + 1
 		}
-		if depth == 0 && at-start >= size && strings.IndexByte(" \t\r\n;$()\"", text[at]) < 0 {
+		if !whole && depth == 0 && at-start >= size && strings.IndexByte(" \t\r\n;$()\"", text[at]) < 0 {
 			chunks[len(chunks)-1].text = text[start:at]
 			chunks = append(chunks, chunk{line: line, parser: state})
 			start = at
@@ -81,6 +82,7 @@ func split(text []byte, size int, state parser) []chunk {
 			entry := wire.Scanner{Text: text[at:end]}
 			if ok, err := entry.Next(); ok && err == nil {
 				_ = state.setDefault(entry.Words) // reported by the chunk that has the line
+				whole = whole || bytes.EqualFold(entry.Words[0].Text, []byte("$INCLUDE"))
 			}
 		}
 		depth = depthAfter(text[at:end], depth)
@@ -301,7 +303,7 @@ func (p *parser) directive(tokens []wire.Word, line int) error {
 }
 
 // include reads another file, whose origin and last owner do not come back (RFC
-// 1035 section 5.1).
+// 1035 section 5.1), but whose $TTL does, as with BIND.
 func (p *parser) include(arguments []wire.Word) error {
 	switch {
 	case len(arguments) == 0 || len(arguments) > 2:
@@ -312,6 +314,9 @@ func (p *parser) include(arguments []wire.Word) error {
 		return fmt.Errorf("$INCLUDE goes deeper than %d files", maxInclude)
 	}
 	name := filepath.ToSlash(filepath.Clean(string(arguments[0].Text)))
+	if !fs.ValidPath(name) {
+		return fmt.Errorf("$INCLUDE %q leads out of the directory of the zone file: name a file in it", arguments[0].Text)
+	}
 	text, err := fs.ReadFile(p.files, name)
 	if err != nil {
 		return fmt.Errorf("$INCLUDE: %w", err)

@@ -25,13 +25,13 @@ type grammar struct {
 	cli.Flags
 	Origin string `short:"o" required:"" placeholder:"NAME" help:"The zone's name."`
 	File   string `arg:"" name:"zonefile" help:"The zone, - for standard input."`
-	Out    string `placeholder:"FILE" help:"Write the signed zone there. Replaced when all went well, otherwise left as it is."`
+	Out    string `placeholder:"FILE" help:"Write the signed zone there. Replaced when all went well, otherwise left as it is; - is stdout."`
 
 	Keys       string `default:"keys" placeholder:"DIR" help:"Directory of the keys, in BIND's files (${default})."`
 	Alg        uint8  `default:"13" placeholder:"13|15|14|8" enum:"13,15,14,8" help:"ECDSA P-256, Ed25519, ECDSA P-384, or RSA with SHA-256 (${default})."`
 	CSK        bool   `name:"csk" help:"One key instead of KSK and ZSK."`
-	Passphrase string `name:"passphrase-file" xor:"secret" placeholder:"FILE" help:"Private keys are sealed with the passphrase in the file."`
-	Key        string `name:"key-file" xor:"secret" placeholder:"FILE" help:"Private keys are sealed with the key of 32 octets in the file."`
+	Passphrase string `name:"passphrase-file" xor:"secret" placeholder:"FILE" help:"Private keys are sealed with the passphrase in the file, those in the clear too."`
+	Key        string `name:"key-file" xor:"secret" placeholder:"FILE" help:"Private keys are sealed with the key of 32 octets in the file, those in the clear too."`
 
 	NSEC3     bool   `name:"nsec3" help:"Deny with NSEC3 instead of NSEC."`
 	OptOut    bool   `name:"opt-out" help:"NSEC3 without records for insecure delegations."`
@@ -39,7 +39,7 @@ type grammar struct {
 	CDS       bool   `name:"cds" help:"Add CDS and CDNSKEY records, which ask the parent for a DS record."`
 	Serial    string `default:"keep" enum:"keep,increment,unixtime,date" placeholder:"keep|increment|unixtime|date" help:"Where the serial comes from (${default})."`
 	Previous  string `placeholder:"FILE" help:"Use the signatures of this zone again instead of those of --out."`
-	Inception string `placeholder:"T" help:"When signatures begin: YYYYMMDDHHMMSS, RFC 3339, or a duration from now (-1h)."`
+	Inception string `placeholder:"T" help:"When signatures begin: YYYYMMDDHHMMSS, RFC 3339, or a duration from now (-1h). Those that begin at other times are made anew."`
 	Expiry    string `placeholder:"T" help:"When signatures end (between 324h and 336h from now)."`
 
 	Jobs   int    `placeholder:"N" help:"How many signatures are made at once (as many as there are cores)."`
@@ -60,7 +60,7 @@ func (g *grammar) Run(ctx context.Context, std cli.Streams) error {
 		return &cli.UsageError{Err: err}
 	}
 	if g.DryRun {
-		return plan(job, std)
+		return plan(ctx, job, std)
 	}
 	outcome, err := job.Run(ctx)
 	if err != nil {
@@ -82,6 +82,9 @@ func (g *grammar) job(std cli.Streams) (*zonesign.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.Out == "-" || g.Out == "/dev/stdout" {
+		g.Out = ""
+	}
 	if g.JSON && g.Out == "" {
 		return nil, fmt.Errorf("--json needs --out: stdout is for the zone")
 	}
@@ -94,7 +97,9 @@ func (g *grammar) job(std cli.Streams) (*zonesign.Job, error) {
 	if job.Signer.Inception, err = zonesign.ParseTime(g.Inception, now); err != nil {
 		return nil, fmt.Errorf("--inception: %w", err)
 	}
-	if job.Signer.Expiry, err = zonesign.ParseTime(g.Expiry, now); err != nil {
+	if validity, err := time.ParseDuration(g.Expiry); err == nil && validity != 0 {
+		job.Signer.Validity, job.Signer.Jitter = validity, -1
+	} else if job.Signer.Expiry, err = zonesign.ParseTime(g.Expiry, now); err != nil {
 		return nil, fmt.Errorf("--expiry: %w", err)
 	}
 	switch {
@@ -117,8 +122,8 @@ var serials = map[string]dnssec.SerialPolicy{
 	"keep": dnssec.KeepSerial, "increment": dnssec.IncrementSerial, "unixtime": dnssec.UnixSerial, "date": dnssec.DateSerial,
 }
 
-func plan(job *zonesign.Job, std cli.Streams) error {
-	steps, err := job.Plan()
+func plan(ctx context.Context, job *zonesign.Job, std cli.Streams) error {
+	steps, err := job.Plan(ctx)
 	if err != nil || len(steps) == 0 {
 		return err
 	}
@@ -137,8 +142,7 @@ func (g *grammar) report(outcome *zonesign.Outcome, std cli.Streams) error {
 		return json.NewEncoder(std.Out).Encode(outcome.Figures())
 	}
 	if g.Out == "" {
-		_, err := outcome.Zone.WriteTo(std.Out)
-		return err
+		return zonesign.WriteZone(std.Out, outcome.Zone)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (c *RFC2136) Provider(d *strictyaml.Document, path string) (acme.Provider, 
 		if err != nil {
 			return nil, d.Errorf(path+".tsig.secret_file", "%v", err)
 		}
-		p.Key = rfc2136.Key{Name: c.TSIG.Name, Algorithm: c.TSIG.Algorithm, Secret: secret}
+		p.Key = rfc2136.Key{Name: c.TSIG.Name, Algorithm: c.TSIG.Algorithm, Secret: acme.Secret(secret)}
 	}
 	if err := p.Check(); err != nil {
 		return nil, d.Errorf(path, "%v", err)
@@ -72,7 +72,7 @@ func (c *Mythic) Provider(d *strictyaml.Document, path string) (acme.Provider, e
 		if credential.Zone == "" && credential.Key == "" {
 			errs = append(errs, d.Errorf(at, "neither key nor zone is given"))
 		}
-		p.Credentials = append(p.Credentials, mythicbeasts.Credential{Zone: credential.Zone, KeyID: credential.Key, Secret: secret})
+		p.Credentials = append(p.Credentials, mythicbeasts.Credential{Zone: credential.Zone, KeyID: credential.Key, Secret: acme.Secret(secret)})
 	}
 	return p, errors.Join(errs...)
 }

@@ -22,7 +22,8 @@ func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"))
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
-	_, err := job(t, dir, apex).Run(t.Context())
+	j := job(t, dir, apex)
+	_, err := j.Run(t.Context())
 	require.NoError(t, err)
 	before, err := os.ReadFile(filepath.Join(dir, "out"))
 	require.NoError(t, err)
@@ -31,7 +32,7 @@ func TestFullDisk(t *testing.T) {
 	for i := range 1000 {
 		fmt.Fprintf(&large, "h%d A 192.0.2.1\n", i)
 	}
-	_, err = job(t, dir, large.String()).Run(t.Context())
+	_, err = again(t, j, large.String())
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	after, err := os.ReadFile(filepath.Join(dir, "out"))
 	require.NoError(t, err)

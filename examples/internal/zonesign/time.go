@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
+const timeLayout = "20060102150405"
+
 // ParseTime reads a point in time: as YYYYMMDDHHMMSS or RFC 3339, or from now on
 // (or back) as in 720h or -1h. "" is the zero time.
 func ParseTime(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{"20060102150405", time.RFC3339} {
+	for _, layout := range []string{timeLayout, time.RFC3339} {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at, nil
 		}

@@ -1,12 +1,14 @@
 package zonesign
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/berryrack/berryrack/dnssec"
@@ -44,20 +46,25 @@ type Outcome struct {
 	Read, Sign, Write time.Duration
 }
 
-// Run signs the zone. The file Out is replaced when all went well, and otherwise
-// left as it is. The caller writes the zone when Out is empty.
+// Run signs the zone. The file Out is replaced when all went well and it is not
+// that zone already, and otherwise left as it is. The caller writes the zone when
+// Out is empty.
 func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	begin := time.Now()
-	source, previous, err := j.read()
-	if err := errors.Join(err, j.checkTimes()); err != nil {
+	in, err := j.read()
+	if err != nil {
 		return nil, err
 	}
 	outcome := &Outcome{Read: time.Since(begin)}
-	if err := j.keys(outcome, j.Keys.Generate); err != nil {
+	if err := j.seal(&in); err != nil {
+		return nil, err
+	}
+	if err := j.keys(outcome, in, j.Keys.Generate); err != nil {
 		return nil, err
 	}
 	begin = time.Now()
-	outcome.Result, err = j.Signer.Sign(ctx, source, previous, j.Now)
+	j.Signer.VerifyReused = !in.intact
+	outcome.Result, err = j.Signer.Sign(ctx, in.source, in.previous, j.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +76,7 @@ func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	begin = time.Now()
-	if j.Out != "" {
+	if j.Out != "" && !j.isWritten(in, outcome.Result) {
 		if err := writeFile(j.Out, outcome.Zone); err != nil {
 			return nil, err
 		}
@@ -78,9 +85,35 @@ func (j *Job) Run(ctx context.Context) (*Outcome, error) {
 	return outcome, nil
 }
 
+// isWritten reports whether Out holds the result.
+func (j *Job) isWritten(in input, result *dnssec.Result) bool {
+	return result.Unchanged && in.intact && j.Previous == ""
+}
+
+// seal seals the keys that are in the clear, when there is a secret to do so.
+func (j *Job) seal(in *input) error {
+	if len(in.unsealed) == 0 {
+		return nil
+	}
+	if err := j.Keys.Seal(j.Origin); err != nil {
+		return err
+	}
+	var err error
+	if in.keys, err = j.Keys.Keys(j.Origin); err != nil {
+		return err
+	}
+	for _, name := range in.unsealed {
+		j.Warn("%s was in the clear, and is sealed now: copies of it that a disk or a backup has are not", filepath.Join(j.Keys.Path, name+".private"))
+	}
+	return nil
+}
+
 // checkTimes finds what cannot be before keys are made.
 func (j *Job) checkTimes() error {
 	inception, expiry := j.Signer.Inception, j.Signer.Expiry
+	if j.Signer.Validity != 0 {
+		expiry = j.Now.Add(j.Signer.Validity)
+	}
 	switch {
 	case !expiry.IsZero() && !expiry.After(j.Now):
 		return fmt.Errorf("expiry %s has passed", expiry.UTC().Format(time.RFC3339))
@@ -90,49 +123,71 @@ func (j *Job) checkTimes() error {
 	return nil
 }
 
-// Plan says, as commands, what Run would do, having read what Run reads.
-func (j *Job) Plan() ([]string, error) {
-	_, _, err := j.read()
-	if err := errors.Join(err, j.checkTimes()); err != nil {
-		return nil, err
-	}
-	var steps []string
-	generate := func(spec keystore.Spec, _ time.Time) (keystore.Key, error) {
-		ksk := ""
-		if spec.Use&dnssec.SignKeys != 0 {
-			ksk = " -f KSK"
-		}
-		steps = append(steps, fmt.Sprintf("dnssec-keygen -K %s -a %s%s %s", j.Keys.Path, spec.Algorithm, ksk, spec.Origin))
-		return keystore.Key{}, nil
-	}
-	if err := j.keys(&Outcome{}, generate); err != nil {
-		return nil, err
-	}
-	if j.Out != "" {
-		steps = append(steps, fmt.Sprintf("dnssec-signzone -S -K %s -o %s -f %s %s", j.Keys.Path, j.Origin, j.Out, j.File))
-	}
-	return steps, nil
+// input is what is read.
+type input struct {
+	source   *zone.Zone
+	previous *zone.Zone // the signed one whose signatures are used again; nil when there is none
+	intact   bool       // previous is as it was written
+	keys     []keystore.Key
+	unsealed []string // keys that are in the clear but should not be
 }
 
-// read reads the zone, and the signed one whose signatures are used again.
-func (j *Job) read() (source, previous *zone.Zone, err error) {
-	source, err = j.readZone(j.File)
-	name := j.Previous
-	if name == "" {
-		name = j.Out
+// read reads zones and keys, and finds all that is wrong with them, and with what
+// is asked for, at once.
+func (j *Job) read() (input, error) {
+	in, err := j.readZones()
+	err = errors.Join(err, j.checkTimes(), j.checkOut())
+	var keyErr error
+	if j.Keys.Secret != nil {
+		in.unsealed, keyErr = j.Keys.Unsealed(j.Origin)
 	}
-	if name == "" {
-		return source, nil, err
+	if keyErr == nil && len(in.unsealed) == 0 {
+		in.keys, keyErr = j.Keys.Keys(j.Origin)
 	}
-	previous, _, oldErr := zone.ReadFile(name, j.Origin)
+	return in, errors.Join(err, keyErr)
+}
+
+func (j *Job) readZones() (input, error) {
+	source, err := j.readZone(j.File)
+	in := input{source: source}
+	name := j.previousName()
+	if name == "" || j.Previous == "" && (!isRegular(name) || isDescriptor(name)) {
+		return in, err
+	}
+	previous, intact, oldErr := j.readPrevious(name)
+	in.previous, in.intact = previous, intact
+	var unread *fs.PathError
 	switch {
 	case oldErr == nil:
 	case j.Previous != "":
 		err = errors.Join(err, fmt.Errorf("previous zone: %w", oldErr))
-	case !errors.Is(oldErr, fs.ErrNotExist):
+	case errors.As(oldErr, &unread):
+		err = errors.Join(err, fmt.Errorf("present zone: %w", oldErr))
+	default:
 		j.Warn("%s is not the zone %s: all signatures are made afresh", name, j.Origin)
 	}
-	return source, previous, err
+	return in, err
+}
+
+// previousName is the file of the zone as it was signed last.
+func (j *Job) previousName() string { return cmp.Or(j.Previous, j.Out) }
+
+func isRegular(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (j *Job) readPrevious(name string) (z *zone.Zone, intact bool, err error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, false, err
+	}
+	if isIntact(text) {
+		z, _, err = zone.Parse(text, name, j.Origin)
+		return z, true, err
+	}
+	z, _, err = zone.ReadFile(name, j.Origin) // it may include others
+	return z, false, err
 }
 
 func (j *Job) readZone(name string) (z *zone.Zone, err error) {
@@ -157,45 +212,6 @@ func (j *Job) warn(list []*zone.Problem) {
 	}
 }
 
-// keys reads the keys, has those made that are missing, and gives them to the signer.
-func (j *Job) keys(outcome *Outcome, generate func(keystore.Spec, time.Time) (keystore.Key, error)) error {
-	present, err := j.Keys.Keys(j.Origin)
-	if err != nil {
-		return err
-	}
-	wanted := []dnssec.Use{dnssec.KSK, dnssec.ZSK}
-	if j.CSK {
-		wanted = []dnssec.Use{dnssec.CSK}
-	}
-	for _, key := range present {
-		if key.Algorithm == j.Algorithm {
-			outcome.Keys = append(outcome.Keys, key)
-		}
-	}
-	if len(outcome.Keys) == 0 {
-		for _, use := range wanted {
-			key, err := generate(keystore.Spec{Origin: j.Origin, Algorithm: j.Algorithm, Use: use}, j.Now)
-			if err != nil {
-				return err
-			}
-			outcome.Keys = append(outcome.Keys, key)
-			outcome.Made++
-		}
-	}
-	j.Signer.Keys = nil
-	for i := range outcome.Keys {
-		key := &outcome.Keys[i].Key
-		if j.CSK && key.Use&dnssec.SignKeys != 0 {
-			key.Use |= dnssec.CSK
-		}
-		if j.CDS && key.Use&dnssec.SignKeys != 0 {
-			key.Use |= dnssec.InParent
-		}
-		j.Signer.Keys = append(j.Signer.Keys, *key)
-	}
-	return nil
-}
-
 // verify checks the signed zone when that is asked for.
 func (j *Job) verify(ctx context.Context, z *zone.Zone) error {
 	if !j.Verify {
@@ -212,17 +228,4 @@ func (j *Job) verify(ctx context.Context, z *zone.Zone) error {
 		return fmt.Errorf("the signed zone is not valid, and not written:\n%w", err)
 	}
 	return nil
-}
-
-// DS returns the DS set as text: a record for each key that signs the keys.
-func (o *Outcome) DS() []string {
-	var lines []string
-	for _, key := range o.Keys {
-		if key.Use&dnssec.SignKeys != 0 {
-			set := zone.RRset{Type: 43, TTL: 3600, Data: wire.RDATA(nil).Append(key.DS(key.Origin, dnssec.SHA256))}
-			lines = append(lines, string(set.AppendText(nil, key.Origin)))
-		}
-	}
-	slices.Sort(lines)
-	return lines
 }

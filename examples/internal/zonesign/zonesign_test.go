@@ -79,27 +79,70 @@ func TestWrongPermissions(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// A zone whose reused signatures are bad is found, and not written.
+// A zone that is not valid is not written.
 func TestVerifyKeepsBadZonesOut(t *testing.T) {
-	j := job(t, t.TempDir(), apex)
+	j := job(t, t.TempDir(), apex+"@ CDS 1 15 2 "+strings.Repeat("00", 32)+"\n")
 	_, err := j.Run(t.Context())
+	require.ErrorContains(t, err, "example.org. CDS: asks for a key")
+	require.NoFileExists(t, j.Out)
+}
+
+// again runs the job on a zone once more.
+func again(t *testing.T, j *Job, text string) (*Outcome, error) {
+	t.Helper()
+	j.Stdin = strings.NewReader(text)
+	return j.Run(t.Context())
+}
+
+// A signature that was damaged in the file is made anew; the others are kept.
+func TestDamagedFile(t *testing.T) {
+	j := job(t, t.TempDir(), apex)
+	first, err := j.Run(t.Context())
 	require.NoError(t, err)
 	text, err := os.ReadFile(j.Out)
 	require.NoError(t, err)
-	lines := strings.Split(string(text), "\n")
-	for i, line := range lines {
-		if strings.Contains(line, "RRSIG\tAAAA") {
-			lines[i] = line[:len(line)-8] + "AAAAAA=="
-		}
+	require.True(t, isIntact(text))
+	for _, damaged := range []string{
+		strings.Replace(string(text), "RRSIG\tAAAA 15 3 3600 2", "RRSIG\tAAAA 15 3 3600 3", 1), // a later end
+		string(text[:len(text)-1]), "", "\n", string(text) + "\n",
+	} {
+		require.False(t, isIntact([]byte(damaged)))
+		require.NoError(t, os.WriteFile(j.Out, []byte(damaged), 0o600))
+		outcome, err := again(t, j, apex)
+		require.NoError(t, err)
+		require.Equal(t, damaged != "" && damaged != "\n", outcome.Reused >= first.Signed-1)
+		repaired, err := os.ReadFile(j.Out)
+		require.NoError(t, err)
+		require.Equal(t, string(text), string(repaired))
 	}
-	damaged := strings.Join(lines, "\n")
-	require.NoError(t, os.WriteFile(j.Out, []byte(damaged), 0o600))
-	j.Stdin = strings.NewReader(apex)
-	_, err = j.Run(t.Context())
-	require.ErrorContains(t, err, "ns.example.org. AAAA: signature by 015+")
-	text, err = os.ReadFile(j.Out)
+}
+
+// A zone that is as it was is not written again, and a dry run knows.
+func TestUnchanged(t *testing.T) {
+	j := job(t, t.TempDir(), apex)
+	plan := func(text string) []string {
+		j.Stdin = strings.NewReader(text)
+		steps, err := j.Plan(t.Context())
+		require.NoError(t, err)
+		return steps
+	}
+	require.Len(t, plan(apex), 4)
+	_, err := again(t, j, apex)
 	require.NoError(t, err)
-	require.Equal(t, damaged, string(text))
+	before, err := os.Stat(j.Out)
+	require.NoError(t, err)
+	require.Empty(t, plan(apex))
+	_, err = again(t, j, apex)
+	require.NoError(t, err)
+	after, err := os.Stat(j.Out)
+	require.NoError(t, err)
+	require.True(t, os.SameFile(before, after))
+	require.Len(t, plan(apex+"new A 192.0.2.1\n"), 1)
+	_, err = again(t, j, apex+"new A 192.0.2.1\n")
+	require.NoError(t, err)
+	require.Empty(t, plan(apex+"new A 192.0.2.1\n"))
+	j.Now = j.Now.Add(13 * 24 * time.Hour) // signatures are due
+	require.Len(t, plan(apex+"new A 192.0.2.1\n"), 1)
 }
 
 func TestParseTime(t *testing.T) {

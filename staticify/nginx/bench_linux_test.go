@@ -174,7 +174,9 @@ func openLoop(b *testing.B, address string) spread {
 	bad := 0
 	var clients sync.WaitGroup
 	for range 128 {
-		transport := &http.Transport{MaxConnsPerHost: 1, Dial: func(network, _ string) (net.Conn, error) { return net.Dial(network, address) }}
+		transport := &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}}
 		clients.Go(func() {
 			defer transport.CloseIdleConnections()
 			for d := range queue {

@@ -27,11 +27,15 @@ type origin struct {
 	renders map[string]int
 	at      int // renders at once, now and at most
 	most    int
+	cold    int // renders without a previous copy
 }
 
-func (o *origin) Render(ctx context.Context, key staticify.Key, _ *staticify.Page) (*staticify.Page, error) {
+func (o *origin) Render(ctx context.Context, key staticify.Key, previous *staticify.Page) (*staticify.Page, error) {
 	start := time.Now()
 	o.mu.Lock()
+	if previous == nil {
+		o.cold++
+	}
 	o.at++
 	o.most = max(o.most, o.at)
 	took, err := o.took, o.fails[key.String()]
@@ -340,6 +344,19 @@ func TestRestart(t *testing.T) {
 		_, found := p.find("/busy/")
 		require.True(t, found)
 		require.Zero(t, o.count("/rare/"), "one client makes no page busy")
+	})
+}
+
+// Once an hour a page is rendered as if for the first time.
+func TestComparedEachHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site, o, _ := newSite(t)
+		site.State = ""
+		run(t, site)
+		time.Sleep(150 * time.Minute)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		require.Equal(t, 3, o.cold)
 	})
 }
 

@@ -22,7 +22,7 @@ import (
 // An ExternalAccount binds the account to one that exists already (RFC 8555
 // section 7.3.4).
 type ExternalAccount struct {
-	KeyID string
+	KeyID string      // the authority's name of the key
 	HMAC  acme.Secret // in base64url
 }
 

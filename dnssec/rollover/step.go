@@ -241,8 +241,8 @@ func (s *step) breaks(key *Key, record Record, to RecordState) (broken *rule, wa
 			status.enter(to, s.now)
 			after := s.failures(rule, algorithm)
 			*status = saved
-			mends := to == Rumoured && (record != DS || rule.have == DS)
-			if after > 0 && (!mends || after > before) {
+			mends := to == Rumoured && (slices.Contains(rule.need, record) || rule.have == record && after <= before)
+			if after > 0 && !mends {
 				return rule, before > 0
 			}
 		}

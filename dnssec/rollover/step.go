@@ -241,7 +241,8 @@ func (s *step) breaks(key *Key, record Record, to RecordState) (broken *rule, wa
 			status.enter(to, s.now)
 			after := s.failures(rule, algorithm)
 			*status = saved
-			mends := to == Rumoured && (slices.Contains(rule.need, record) || rule.have == record && after <= before)
+			lodges := record == DS && rule.have != DS // which mends nothing
+			mends := to == Rumoured && !lodges && (slices.Contains(rule.need, record) || after <= before)
 			if after > 0 && !mends {
 				return rule, before > 0
 			}

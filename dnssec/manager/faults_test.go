@@ -48,6 +48,7 @@ func explanations(s *Status) string {
 }
 
 func TestLostState(t *testing.T) {
+	t.Parallel()
 	b := signedBench(t)
 	ksk := staying(b.turn(), rollover.KSK).ID
 	path := b.store().path(b.origin, stateFile)
@@ -69,6 +70,7 @@ func TestLostState(t *testing.T) {
 }
 
 func TestKeyDeletedByHand(t *testing.T) {
+	t.Parallel()
 	for _, role := range []rollover.Role{rollover.KSK, rollover.ZSK} {
 		t.Run(role.String(), func(t *testing.T) {
 			b := signedBench(t)
@@ -100,6 +102,7 @@ func TestKeyDeletedByHand(t *testing.T) {
 }
 
 func TestDSWithdrawnByParent(t *testing.T) {
+	t.Parallel()
 	b := signedBench(t)
 	records := b.parent.records[b.origin]
 	b.zone.Policy.Parent, b.zone.Registrar = rollover.ByPerson, nil // else it is lodged again
@@ -119,6 +122,7 @@ func TestDSWithdrawnByParent(t *testing.T) {
 }
 
 func TestClockLeaps(t *testing.T) {
+	t.Parallel()
 	b := signedBench(t)
 	b.order(Order{Events: []rollover.Event{{Kind: rollover.Roll, Role: rollover.KSK}}})
 	b.turn()

@@ -141,3 +141,33 @@ func TestClockLeaps(t *testing.T) {
 	b.turnWithTrouble()
 	b.until("rolled", settled)
 }
+
+// TestSignedByOthers leaves a zone that came signed as it is, until it is enabled;
+// then its keys are taken over, and stay the keys.
+func TestSignedByOthers(t *testing.T) {
+	t.Parallel()
+	other := signedBench(t)
+	b := newBench(t, Policy{})
+	text, err := os.ReadFile(other.store().path(other.origin, signedFile))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(b.zone.File, text, 0o600))
+	b.clock = other.clock
+	b.parent.records = other.parent.records
+	for range 3 {
+		s := b.turn() // verifies it, against the parent
+		require.False(t, s.State.Signed)
+		require.Empty(t, s.State.Keys)
+	}
+	require.Zero(t, b.parent.lodged)
+	keys, err := other.Keys(b.origin).Keys(b.origin)
+	require.NoError(t, err)
+	for _, key := range keys {
+		require.NoError(t, b.Keys(b.origin).Write(key))
+	}
+	b.order(Order{Signed: true})
+	s := b.until("taken over", settled)
+	require.Len(t, s.State.Keys, 2)
+	for _, role := range []rollover.Role{rollover.KSK, rollover.ZSK} {
+		require.Equal(t, staying(other.turn(), role).ID, staying(s, role).ID)
+	}
+}

@@ -75,7 +75,11 @@ type SOA struct{ Serial, Refresh, Retry, Expire, Minimum uint32 }
 
 // SOA returns the numbers of the zone's SOA record.
 func (z *Zone) SOA() SOA {
-	rdata := z.Apex().Set(wire.Type(dns.TypeSOA)).Data.First()
+	return soaNumbers(z.Apex().Set(wire.Type(dns.TypeSOA)))
+}
+
+func soaNumbers(set *RRset) SOA {
+	rdata := set.Data.First()
 	number := func(i int) uint32 { return binary.BigEndian.Uint32(rdata[len(rdata)-20+4*i:]) }
 	return SOA{Serial: number(0), Refresh: number(1), Retry: number(2), Expire: number(3), Minimum: number(4)}
 }

@@ -31,7 +31,7 @@ const lockPoll = 20 * time.Millisecond
 // Files: journal.json (mode 0600) and *.lock. The directory is made with mode
 // 0700 when it is not there.
 type Journal struct {
-	Dir string
+	Dir string // required
 }
 
 // entry is one published record.

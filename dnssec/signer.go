@@ -85,12 +85,12 @@ type Signer struct {
 
 // Result is a signed zone, and how it came about.
 type Result struct {
-	Zone *zone.Zone
+	Zone *zone.Zone // with its signatures and denial records
 	// Signed and Reused count the signatures that were made and taken over.
 	Signed, Reused int
 	// Unchanged says that the zone is as the previous one, serial and all.
 	Unchanged bool
-	Serial    uint32
+	Serial    uint32 // of the SOA record
 	// Expiry is when the first signature ends, Due when the first one is to be made
 	// anew, for which those of offline keys do not count.
 	Expiry, Due time.Time

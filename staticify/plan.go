@@ -41,7 +41,7 @@ type Plan struct {
 	Spent    time.Duration `json:"spent_ns"`  // processor time that renders cost
 	Assumed  bool          `json:"assumed"`   // Planner.Cost was used, since the log does not time requests
 	Curve    []Point       `json:"curve"`
-	Files    []Planned        `json:"files"`   // those selected last, busiest first
+	Files    []Planned     `json:"files"`   // those selected last, busiest first
 	Misses   []Miss        `json:"misses"`  // why Pages - Hits were none, by reason
 	Refused  []Refused     `json:"refused"` // the same with details, recent requests weighing more
 }
@@ -98,13 +98,13 @@ type replay struct {
 	ranked   []Ranked
 	costs    map[string]cost
 
-	hits, requests uint64
-	selections     int
-	filesSum       int
-	saved, spent   time.Duration
-	assumed        bool
-	byRank         [maxCurve]uint64
-	misses         [reasonEnd]uint64
+	hits         uint64
+	selections   int
+	filesSum     int
+	saved, spent time.Duration
+	assumed      bool
+	byRank       [maxCurve]uint64
+	misses       [reasonEnd]uint64
 }
 
 // file is a page that the last selection looked at.

@@ -215,6 +215,9 @@ func (s *Site) render(ctx context.Context, key Key) {
 	e := s.store.of(key)
 	e.rendering = true
 	previous, start := e.page, time.Now()
+	if start.Sub(e.compared) > compareEvery {
+		previous = nil
+	}
 	s.mu.Unlock()
 
 	page, err := s.Renderer.Render(ctx, key, previous)
@@ -229,6 +232,9 @@ func (s *Site) render(ctx context.Context, key Key) {
 	switch {
 	case ctx.Err() != nil, e.forgotten.After(start):
 	case err == nil:
+		if previous == nil {
+			e.compared = start
+		}
 		s.store.rendered(e, page)
 	case errors.As(err, &refusal):
 		s.store.refused(e, refusal, time.Now(), s.interval())

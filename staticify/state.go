@@ -80,19 +80,27 @@ func (s *Site) start() error {
 	if s.ready {
 		return nil
 	}
-	s.wake = make(chan struct{}, max(1, s.Budget.Parallel, 4))
-	if s.State != "" {
-		// Others may pass through, to the pages below, and read nothing.
-		if err := os.MkdirAll(filepath.Join(s.State, "purge"), 0o711); err != nil {
-			return fmt.Errorf("staticify: state: %w", err)
-		}
+	s.wake = make(chan struct{}, max(s.Budget.Parallel, 4))
+	if err := s.makeState(); err != nil {
+		return err
 	}
 	s.ready = true
-	return s.restore()
+	return s.Restore()
 }
 
-// restore reads what an earlier process had counted.
-func (s *Site) restore() error {
+// makeState makes the state directory. Others may pass through, to the pages below, and read nothing.
+func (s *Site) makeState() error {
+	if s.State == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(s.State, "purge"), 0o711); err != nil {
+		return fmt.Errorf("staticify: state: %w", err)
+	}
+	return nil
+}
+
+// Restore reads what an earlier process had counted. RunOnce and Run begin with it.
+func (s *Site) Restore() error {
 	if s.State == "" || s.Ranker == nil {
 		return nil
 	}
@@ -153,7 +161,7 @@ func (s *Site) askPurge(keys []Key) error {
 	if s.State == "" {
 		return nil
 	}
-	if err := s.start(); err != nil {
+	if err := s.makeState(); err != nil {
 		return err
 	}
 	data, err := json.Marshal(keys)

@@ -13,6 +13,9 @@ const assumedCost = 200 * time.Millisecond
 // retryAfter is when a page is tried again that is not for everybody.
 const retryAfter = 10 * time.Minute
 
+// compareEvery is how often a page is rendered twice although there is a copy: it may have become each visitor's own.
+const compareEvery = time.Hour
+
 // Counters only grow, from the start of the process.
 type Counters struct {
 	Renders     uint64            `json:"renders"`     // pages that the origin answered in full, or as unchanged
@@ -40,6 +43,7 @@ type entry struct {
 	retry     time.Time     // not before
 	rendering bool
 	forgotten time.Time // renders that began before do not count
+	compared  time.Time // when two renders were compared last
 	chosen    bool      // by the last schedule
 }
 
@@ -168,6 +172,9 @@ func (s *Site) candidate(c Candidate, now time.Time) (Candidate, bool) {
 	c.Saved = cmp.Or(e.full, assumedCost)
 	c.CPU = cmp.Or(e.took, assumedCost)
 	c.Time = c.CPU
+	if e.page == nil {
+		c.Time *= 2 // it is rendered twice, to be compared
+	}
 	return c, e.page != nil || !now.Before(e.retry)
 }
 
@@ -186,7 +193,11 @@ func (s *Site) due(chosen Schedule, wanted map[Key]Candidate, now time.Time) []K
 		}
 	}
 	for _, left := range chosen.Left {
-		s.store.of(left.Key).page = nil
+		e := s.store.of(left.Key)
+		e.chosen = left.Reason == Late // what is still good of it may stay until it is not
+		if !e.chosen {
+			e.page = nil
+		}
 	}
 	maps.DeleteFunc(s.store.entries, func(key Key, e *entry) bool {
 		_, asked := wanted[key]

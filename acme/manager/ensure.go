@@ -220,6 +220,9 @@ func (m *Manager) askRenewal(ctx context.Context, c Certificate, s *state, leaf 
 		return
 	}
 	suggested, retry, err := m.fetchRenewal(ctx, leaf)
+	if ctx.Err() != nil {
+		return // that is no answer
+	}
 	switch {
 	case err == nil:
 		s.Suggested = suggested.choose(s.Suggested)

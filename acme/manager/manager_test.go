@@ -2,6 +2,7 @@ package manager
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/tls"
@@ -186,6 +187,18 @@ func TestRenewalInformationNeedsNoAccount(t *testing.T) {
 	require.NoDirExists(t, m.accountDir())
 }
 
+// Who is stopped while he asks, asks again.
+func TestRenewalInformationIsCutShort(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	ctx, cancel := context.WithCancel(t.Context())
+	a.intercept(func(http.ResponseWriter, *http.Request) bool { cancel(); return false })
+	require.NoError(t, m.Ensure(ctx, "example.org"))
+	require.Error(t, ctx.Err())
+	require.Zero(t, m.load(Certificate{Names: []string{"example.org"}}).AskAgain)
+}
+
 // suggest has the authority suggest a window for a certificate.
 func (a *authority) suggest(t testing.TB, certificate string, start, end time.Time) {
 	info := fmt.Sprintf(`{"suggestedWindow":{"start":%q,"end":%q},"explanationURL":"https://incident.example"}`, start.Format(time.RFC3339), end.Format(time.RFC3339))
@@ -334,6 +347,24 @@ func TestLostAccountIsMadeAgain(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(read(t, path), "/my-account/", "/my-account/x", 1)), 0o600))
 	require.Error(t, m.Ensure(t.Context(), "www.example.org"))
 	require.NoError(t, m.Ensure(t.Context(), "www.example.org"))
+
+	require.NoError(t, os.Remove(m.accountKeyPath()))
+	require.NoError(t, m.Renew(t.Context(), "www.example.org"), "with its key the account is lost")
+	require.NoError(t, os.WriteFile(m.accountPath(), []byte("{}"), 0o600))
+	require.NoError(t, m.Renew(t.Context(), "www.example.org"))
+}
+
+// One who waits for the authority does not have others wait that have an account.
+func TestAccountWithoutLock(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	unlock, err := m.Solver.Journal.Lock(t.Context(), "account")
+	require.NoError(t, err)
+	defer unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, m.Ensure(ctx, "www.example.org"))
 }
 
 // Nothing but the private key's file and the state, both unreadable for others,

@@ -11,10 +11,10 @@ import (
 // A Problem is what an authority says it will not do, and why (RFC 8555 section
 // 6.7).
 type Problem struct {
-	Type       string // "urn:ietf:params:acme:error:caa"; empty: it was no problem document
-	Detail     string // the authority's words
-	Status     int    // of HTTP
-	Names      []string
+	Type       string        // "urn:ietf:params:acme:error:caa"; empty: it was no problem document
+	Detail     string        // the authority's words
+	Status     int           // of HTTP
+	Names      []string      // that it is about; none: all of the order
 	RetryAfter time.Duration // 0 when it does not say
 }
 
@@ -67,8 +67,8 @@ func refused(err error) bool {
 
 // A ValidationError says for which names the control could not be proved.
 type ValidationError struct {
-	Names    []string
-	Problems []error // of each
+	Names    []string // in the order of Problems
+	Problems []error  // of each
 }
 
 func (e *ValidationError) Error() string {

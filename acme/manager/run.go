@@ -41,7 +41,7 @@ func (m *Manager) Run(ctx context.Context) error {
 // repeat calls do when there is a slot, and again at the time that it returns,
 // until ctx ends.
 func (m *Manager) repeat(ctx context.Context, slots chan struct{}, do func() time.Time) {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 			return

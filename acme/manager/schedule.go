@@ -30,9 +30,9 @@ const (
 
 // A WaitError says that an attempt failed and it is too early for the next.
 type WaitError struct {
-	Name  string
-	Until time.Time
-	Last  string // the error of the last attempt
+	Name  string    // of the certificate
+	Until time.Time // the earliest time of the next attempt
+	Last  string    // the error of the last attempt
 }
 
 func (e *WaitError) Error() string {

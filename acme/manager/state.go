@@ -227,15 +227,15 @@ func syncDir(dir string) error {
 
 // Status is what can be said of a certificate.
 type Status struct {
-	Name      string    `json:"name"`
-	Names     []string  `json:"names"`
-	Expires   time.Time `json:"expires,omitzero"` // zero when there is none yet
-	Renewal   time.Time `json:"renewal,omitzero"` // when the next is to be ordered
-	Why       string    `json:"why"`              // then
-	Issuer    string    `json:"issuer,omitempty"`
-	ReloadDue bool      `json:"reload_due,omitzero"` // its reload commands have not yet succeeded
-	LastError string    `json:"last_error,omitempty"`
-	ErrorAt   time.Time `json:"error_at,omitzero"`
+	Name      string    `json:"name"`                 // its ID
+	Names     []string  `json:"names"`                // that it is for
+	Expires   time.Time `json:"expires,omitzero"`     // zero when there is none yet
+	Renewal   time.Time `json:"renewal,omitzero"`     // when the next is to be ordered
+	Why       string    `json:"why"`                  // then
+	Issuer    string    `json:"issuer,omitempty"`     // common name of the authority's certificate
+	ReloadDue bool      `json:"reload_due,omitzero"`  // its reload commands have not yet succeeded
+	LastError string    `json:"last_error,omitempty"` // of the last attempt that failed, until one succeeds
+	ErrorAt   time.Time `json:"error_at,omitzero"`    // when that was
 }
 
 // Status returns that of all Certificates and of those that are on disk besides,

@@ -15,6 +15,7 @@ import (
 
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -342,19 +343,111 @@ func TestLive(t *testing.T) {
 	if !lab.Isolated(t) {
 		return
 	}
-	for i, tt := range []struct {
-		name  string
-		start func(t *testing.T, address, child string) parentServer
-	}{
-		{"own", func(t *testing.T, address, child string) parentServer { return startOwnParent(t, address, child) }},
-		{"Knot", func(t *testing.T, address, child string) parentServer { return startKnotParent(t, address, child) }},
+	address := func(i int) func(int) string {
+		return func(n int) string { return fmt.Sprintf("127.0.%d.%d", i, n) }
+	}
+	// All at once, however few cores there are: they mostly wait.
+	var group sync.WaitGroup
+	for name, run := range map[string]func(t *testing.T){
+		"own":    func(t *testing.T) { a := address(1); live(t, startOwnParent(t, a(1), a(2)), a) },
+		"Knot":   func(t *testing.T) { a := address(2); live(t, startKnotParent(t, a(1), a(2)), a) },
+		"faults": func(t *testing.T) { liveFaults(t, address(3)) },
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			address := func(n int) string { return fmt.Sprintf("127.0.%d.%d", i+1, n) }
-			live(t, tt.start(t, address(1), address(2)), address)
+		group.Go(func() { t.Run(name, run) })
+	}
+	group.Wait()
+}
+
+// liveFaults has unbound ask on while the state is lost, a private key is deleted in
+// the middle of a rollover, the parent withdraws the DS record, and the clock leaps.
+func liveFaults(t *testing.T, address func(int) string) {
+	above := startOwnParent(t, address(1), address(2))
+	dir := t.TempDir()
+	file := filepath.Join(dir, "zone")
+	writeFile(t, file, fmt.Sprintf(childText, address(2)))
+	origin := name("example.test.")
+	var leap atomic.Int64
+	s := &server.Server{}
+	var m *Manager
+	run := func() (stop func()) {
+		m = &Manager{
+			Dir: filepath.Join(dir, "state"), Server: s, Logger: logTo(t), Poll: 200 * time.Millisecond, Watch: time.Second,
+			Parent: &parent.Servers{Addresses: []string{net.JoinHostPort(address(1), "53")}},
+			Now:    func() time.Time { return time.Now().Add(time.Duration(leap.Load())) },
+		}
+		require.NoError(t, m.Configure([]Zone{{Origin: origin, File: file, Policy: inSeconds, Registrar: above}}))
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		ready := make(chan struct{})
+		go func() { done <- m.Run(ctx, func() { close(ready) }) }()
+		<-ready
+		return sync.OnceFunc(func() {
+			cancel()
+			require.NoError(t, <-done)
 		})
 	}
+	stop := run()
+	defer func() { stop() }()
+	serveOn(t, s, address(2))
+	startUnbound(t, address(3), address(1), above.anchor(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	w := watch(ctx, address(3))
+	until := func(what string, is func(*Status) bool) (s *Status) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			var err error
+			s, err = m.Status(origin)
+			require.NoError(t, err)
+			return is(s)
+		}, 3*time.Minute, 50*time.Millisecond, "never %s", what)
+		t.Log(time.Now().Format(time.StampMilli), what)
+		return s
+	}
+	require.NoError(t, m.Do(t.Context(), origin, Order{Signed: true}))
+	before := until("signed", settled)
+	w.mustBeSecure(true)
+
+	stop()
+	require.NoError(t, os.Remove(m.store().path(origin, stateFile)))
+	stop = run()
+	after := until("settled again", func(s *Status) bool { return settled(s) && s.At.After(before.At) })
+	require.Equal(t, staying(before, rollover.KSK).ID, staying(after, rollover.KSK).ID)
+
+	zsk := staying(after, rollover.ZSK)
+	files, err := filepath.Glob(m.store().path(origin, keysDir, "*+"+zsk.Public.String()+".private"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	kept, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(files[0]))
+	require.NoError(t, m.Do(t.Context(), origin, Order{Events: []rollover.Event{{Kind: rollover.Roll, Role: rollover.ZSK}}}))
+	until("told of the missing key", func(s *Status) bool { return says(s, "private half of") })
+	writeFile(t, files[0], string(kept))
+	until("rolled", func(s *Status) bool {
+		key := staying(s, rollover.ZSK)
+		return settled(s) && key != nil && key.ID != zsk.ID
+	})
+
+	w.mustBeSecure(false)
+	require.NoError(t, above.Lodge(t.Context(), origin, nil))
+	until("withdrawn", func(s *Status) bool { return s.Lodge })
+	require.NoError(t, above.Lodge(t.Context(), origin, []dnssec.PublicKey{staying(after, rollover.KSK).Public}))
+	until("lodged again", settled)
+	w.mustBeSecure(true)
+
+	leap.Store(int64(40 * 24 * time.Hour))
+	m.Wake()
+	until("told of the clock", func(s *Status) bool { return says(s, "look whether the clock is right") })
+	require.NoError(t, m.Do(t.Context(), origin, Order{Events: []rollover.Event{{Kind: rollover.Roll, Role: rollover.ZSK}}}))
+	until("rolled, by a wrong clock", func(s *Status) bool { return settled(s) && s.At.After(time.Now().Add(24*time.Hour)) })
+	leap.Store(0)
+	m.Wake()
+	until("right again", func(s *Status) bool { return settled(s) && s.At.Before(time.Now().Add(time.Hour)) })
+	time.Sleep(2500 * time.Millisecond)
+	cancel()
+	<-w.stopped
+	t.Log(w.asked, "answers")
+	require.Empty(t, strings.Join(w.wrong, "\n"))
 }
 
 // logTo logs to the test.

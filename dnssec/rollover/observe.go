@@ -19,6 +19,8 @@ type Observations struct {
 	ServedSince time.Time
 	// Expiry is when the first signature of the zone as served ends. Zero is not known.
 	Expiry time.Time
+	// KeyTTL is the TTL of the DNSKEY set as served, 0 when there is none.
+	KeyTTL time.Duration
 	// ZoneTTL is the highest TTL of the zone, before and after it is signed. Zero is
 	// not known.
 	ZoneTTL time.Duration

@@ -32,7 +32,7 @@ func (s *step) broken() *rule {
 	for i := range s.rules {
 		rule := &s.rules[i]
 		for _, algorithm := range s.algorithms(rule) {
-			if rule.have != Records && !s.holds(rule, algorithm) {
+			if rule.have != Records && s.failures(rule, algorithm) > 0 {
 				return rule
 			}
 		}
@@ -40,17 +40,19 @@ func (s *step) broken() *rule {
 	return nil
 }
 
-// holds evaluates a rule: each set that a resolver may have must share a key of
-// the algorithm with each set that it may find.
-func (s *step) holds(r *rule, algorithm int) bool {
+// failures evaluates a rule: each set that a resolver may have must share a key of
+// the algorithm with each set that it may find. It counts those that do not.
+func (s *step) failures(r *rule, algorithm int) (count int) {
 	var have []keySet
 	switch {
+	case r.have == Records && !s.Signed:
+		return 0
 	case r.have == Records:
-		return !s.Signed || !slices.Contains(s.versions(r.need, algorithm), 0)
+		have = []keySet{math.MaxUint64}
 	case r.have == DS:
 		have = s.leastDS(algorithm)
 	case s.insecure():
-		return true
+		return 0
 	default:
 		have = s.versions([]Record{r.have}, algorithm)
 	}
@@ -58,11 +60,11 @@ func (s *step) holds(r *rule, algorithm int) bool {
 	for _, a := range have {
 		for _, b := range need {
 			if a != 0 && a&b == 0 {
-				return false
+				count++
 			}
 		}
 	}
-	return true
+	return count
 }
 
 // keySet is keys by their place in State.Keys, a bit each.

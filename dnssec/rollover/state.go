@@ -42,7 +42,7 @@ type Key struct {
 	// Retiring keys make for Hidden with all their records, others for Omnipresent.
 	// A retiring key never comes back.
 	Retiring bool `json:",omitempty"`
-	// Emergency leaves the safety intervals of the policy out of the key's waits.
+	// Emergency leaves the safety intervals of the policy out of all waits.
 	Emergency bool `json:",omitempty"`
 	// Roll is that the operator wants the key replaced now.
 	Roll bool `json:",omitempty"`

@@ -101,6 +101,7 @@ func (s *step) observeZone() {
 		s.TTLs.Key.served(s.now, s.policy.ZonePropagation+s.policy.RetireSafety)
 		s.TTLs.Zone.served(s.now, s.policy.ZonePropagation+s.policy.SignDelay+s.policy.RetireSafety)
 	}
+	s.TTLs.Key.Value = max(s.TTLs.Key.Value, s.observed.KeyTTL)
 	s.TTLs.Key.set(s.policy.KeyTTL)
 	zone := max(s.policy.ZoneTTL, s.observed.ZoneTTL)
 	if zone == 0 {
@@ -224,24 +225,26 @@ func (s *step) refusal(key *Key, record Record, to RecordState) *Reason {
 }
 
 // breaks returns the rule that forbids a step, and whether it was broken before.
-// What is broken, for an algorithm, may be mended but not made worse: nothing is
-// withdrawn. The first rule is another case: without a DS record nobody validates.
+// What is broken, for an algorithm, may be mended but not made worse, and nothing
+// is withdrawn. The first rule is another case: without a DS record nobody
+// validates.
 func (s *step) breaks(key *Key, record Record, to RecordState) (broken *rule, was bool) {
 	status := &key.Records[record]
 	for i := range s.rules {
 		rule := &s.rules[i]
 		for _, algorithm := range s.algorithms(rule) {
-			held := s.holds(rule, algorithm)
-			mends := to == Rumoured && (record != DS || rule.have == DS)
-			if !held && (mends || rule.have == Records) {
+			before := s.failures(rule, algorithm)
+			if before > 0 && rule.have == Records {
 				continue
 			}
 			saved := *status
 			status.enter(to, s.now)
-			holds := s.holds(rule, algorithm)
+			after := s.failures(rule, algorithm)
 			*status = saved
-			if !holds {
-				return rule, !held
+			lodges := record == DS && rule.have != DS // which mends nothing
+			mends := to == Rumoured && !lodges && (slices.Contains(rule.need, record) || after <= before)
+			if after > 0 && !mends {
+				return rule, before > 0
 			}
 		}
 	}
@@ -267,7 +270,7 @@ func (s *step) tooEarly(key *Key, record Record, to RecordState) *Reason {
 	if seen.IsZero() || record == DS && len(s.observed.DS) > 0 && !s.answered() {
 		return s.unseen(key, record, to, wait)
 	}
-	end := wait.end(seen, &s.policy, &s.TTLs, key.Emergency)
+	end := wait.end(seen, &s.policy, &s.TTLs, s.emergency())
 	if !s.now.Before(end) {
 		return nil
 	}

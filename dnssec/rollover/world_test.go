@@ -215,6 +215,9 @@ func (w *world) look(clock time.Time) Observations {
 		observed.Elapsed = max(clock.Sub(w.stored.Clock.Last), 1)
 	}
 	served := w.zone[len(w.zone)-1]
+	if len(served.keys) > 0 {
+		observed.KeyTTL = served.keyTTL
+	}
 	for _, key := range w.store {
 		id := IDOf(key.Public)
 		key.Private = !w.lost[id]
@@ -495,9 +498,9 @@ func (w *world) check() error {
 		return fmt.Errorf("at %s: %w\n%s", w.now.Format("01-02 15:04:05"), w.refused, w.history())
 	}
 	w.zone = slices.DeleteFunc(w.zone, func(v version) bool {
-		return !v.until.IsZero() && v.until.Add(max(v.keyTTL, v.zoneTTL)).Before(w.now)
+		return !v.mayBeCached(max(v.keyTTL, v.zoneTTL), w.now)
 	})
-	w.ds = slices.DeleteFunc(w.ds, func(v version) bool { return !v.until.IsZero() && v.until.Add(v.dsTTL).Before(w.now) })
+	w.ds = slices.DeleteFunc(w.ds, func(v version) bool { return !v.mayBeCached(v.dsTTL, w.now) })
 	for _, ds := range w.ds {
 		for i := range w.zone {
 			if keys := &w.zone[i]; keys.mayBeCached(keys.keyTTL, w.now) {

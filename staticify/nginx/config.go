@@ -148,10 +148,9 @@ func (c Config) gate(w *writer) {
 	w.line("\tdefault off;\n\t%s on;\n}", regex(`^(?:GET|HEAD)\|\|\|`+strings.Split(host, ":")[0]+` `+host+` `+scheme+` on$`))
 	w.line("# The directory of this time: when nobody makes new ones there is none, and the origin answers.")
 	w.line("map \"$NAME_open $msec\" $NAME_time {\n\tdefault .off;\n\t%s $NAME_t;\n}", regex(`^on (?<NAME_t>\d+)`+last+`\.`))
-	w.line("# Files in brotli, for those who take it.")
-	w.line("map $http_accept_encoding $NAME_br {\n\tdefault \"\";\n\t%s br.;\n}", regex(pcre.Accepts("br")))
-	w.line("map $request_filename $NAME_coding {\n\tdefault \"\";\n\t%s br;\n}", regex(`\^[^/]*\.br\.h[0-9a-f]+$`))
-	w.line("map $NAME_coding $NAME_vary {\n\tdefault \"\";\n\tbr Accept-Encoding;\n}")
+	w.line("# Compressed files, for those who take them.")
+	w.line("map $http_accept_encoding $NAME_coded {\n\tdefault \"\";\n\t%s br.;\n\t%s gzip.;\n}", regex(pcre.Accepts("br")), regex(pcre.Accepts("gzip")))
+	w.line("map $uri $NAME_coding {\n\tdefault \"\";\n\t%s $NAME_c;\n}", regex(`\.(?<NAME_c>br|gzip)\.h[0-9a-f]+$`))
 }
 
 // Server returns what belongs into the site's server block, in place of its "location /".
@@ -162,11 +161,10 @@ func (c Config) Server(t Table) ([]byte, error) {
 	w := &writer{name: c.name()}
 	w.line("# Written by staticify for %s: changes are lost.", c.Host)
 	w.line("location / {\n\troot %s;", c.Root)
-	w.line("\ttry_files \"/current/$NAME_time$NAME_file.$NAME_br$NAME_class\" \"/current/$NAME_time$NAME_file.$NAME_class\" @NAME_origin;")
+	w.line("\ttry_files \"/current/$NAME_time$NAME_file.$NAME_coded$NAME_class\" \"/current/$NAME_time$NAME_file.$NAME_class\" @NAME_origin;")
 	w.line("\t# A page that went between being found and being opened.\n\terror_page 404 = @NAME_origin;")
-	w.line("\tgzip_static on;\n\tgzip_vary on;\n\tgzip_proxied any;\n\tgzip_http_version 1.0;\n\tgzip off;")
-	w.line("\tcharset off;\n\texpires off;\n\tetag on;\n\tmax_ranges 0;\n\topen_file_cache off;\n\tdisable_symlinks off;")
-	w.line("\tadd_header Content-Encoding $NAME_coding;\n\tadd_header Vary $NAME_vary;")
+	w.line("\tgzip off;\n\tcharset off;\n\texpires off;\n\tetag on;\n\tmax_ranges 0;\n\topen_file_cache off;\n\tdisable_symlinks off;")
+	w.line("\tadd_header Content-Encoding $NAME_coding;\n\tadd_header Vary Accept-Encoding;")
 	w.line("\t# RFC 9211: who answered.\n\tadd_header Cache-Status \"staticify; hit\";")
 	t.server(w)
 	w.line("}")

@@ -27,7 +27,8 @@
 //
 // # What it needs
 //
-// gzip_static (in Debian's nginx). Brotli needs no module: it is another file. [Server.Configure] runs nginx -t and
+// No module beyond the usual ones: compressed copies are files with other names. pcre_jit on, in the main configuration, makes
+// requests cheaper. [Server.Configure] runs nginx -t and
 // nginx -s reload, or what it is told, and needs their privileges. The main configuration must not set map_hash_bucket_size and
 // map_hash_max_size, or [Config.OwnHash] says that it does. open_file_cache is off in the location: it would keep pages
 // for longer than is promised.

@@ -18,5 +18,5 @@ func ExampleConfig_Server() {
 	// Output:
 	// location / {
 	//   root /var/lib/www;
-	//   try_files "/current/$staticify_time$staticify_file.$staticify_br$staticify_class" "/current/$staticify_time$staticify_file.$staticify_class" @staticify_origin;
+	//   try_files "/current/$staticify_time$staticify_file.$staticify_coded$staticify_class" "/current/$staticify_time$staticify_file.$staticify_class" @staticify_origin;
 }

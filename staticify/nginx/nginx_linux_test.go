@@ -20,8 +20,6 @@ import (
 	"github.com/berryrack/berryrack/staticify/publish"
 )
 
-const host = "www.example.org"
-
 // site is an nginx in front of an origin that says what it was asked for.
 type site struct {
 	*weblab.Nginx
@@ -63,18 +61,6 @@ func (s *site) publish(t *testing.T, pages ...*staticify.Page) {
 	if !maps.Equal(files, s.files(t)) {
 		s.Reloaded(t, workers)
 	}
-}
-
-func page(target string, header ...string) *staticify.Page {
-	key, err := staticify.Query{Keep: []string{"page", "s"}}.Canonical(target)
-	if err != nil {
-		panic(err)
-	}
-	h := http.Header{"Content-Type": {"text/html; charset=UTF-8"}}
-	for i := 0; i < len(header); i += 2 {
-		h.Add(header[i], header[i+1])
-	}
-	return &staticify.Page{Key: key, Header: h, Body: []byte("static " + key.String()), Rendered: time.Now()}
 }
 
 func (s *site) get(t *testing.T, target string, header ...string) weblab.Answer {

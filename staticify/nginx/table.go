@@ -40,7 +40,7 @@ func (c Config) Files(p *staticify.Page) ([]staticify.File, error) {
 	name, class := p.Key.FileName(), classOf(p.Header).Name
 	return []staticify.File{
 		{Name: name + "." + class},
-		{Name: name + "." + class + ".gz", Encoding: "gzip"},
+		{Name: name + ".gzip." + class, Encoding: "gzip"},
 		{Name: name + ".br." + class, Encoding: "br"},
 	}, nil
 }

@@ -34,7 +34,7 @@ var namePlace = regexp.MustCompile(`\bNAME\B`)
 func (w *writer) bytes() ([]byte, error) {
 	for line := range strings.Lines(w.String()) {
 		if len(line) > maxToken {
-			return nil, fmt.Errorf("nginx: a line of %d bytes, and nginx takes none of more than %d: fewer or shorter patterns, please: %.60s...", len(line), maxToken, line)
+			return nil, fmt.Errorf("nginx: a line of %d bytes, and nginx takes none of more than %d: use fewer or shorter patterns in the one that begins %.60q", len(line), maxToken, line)
 		}
 	}
 	return w.Bytes(), nil

@@ -14,12 +14,14 @@ import (
 
 // A root looks like this:
 //
-//	current -> generations/1780000000/time
-//	generations/1780000000/pages/0/blog/^.html        every page that can be served now
-//	generations/1780000000/pages/1/...                those of them that can be served longer, as links
-//	generations/1780000000/time/178000000 -> ../pages/0
-//	generations/1780000000/time/178000001 -> ../pages/1
+//	current -> generations/1780000000
+//	generations/1780000000/pages0/blog/^.html        every page that can be served now
+//	generations/1780000000/pages1/...                those of them that can be served longer, as links
+//	generations/1780000000/178000000 -> pages0
+//	generations/1780000000/178000001 -> pages1
 //	lock
+//
+// so that a server, which walks the path for each request, walks few steps.
 //
 // The number of a generation is the time at which it was made, or one more than that of the generation before when
 // the clock says less. It is also the time of modification of all files that are new in it: a file that changes gets
@@ -31,6 +33,12 @@ type generation struct {
 	previous int64 // 0: none
 	step     func(string)
 }
+
+// The directories of pages. No layout may name a time so.
+const (
+	pagesPrefix = "pages"
+	allPages    = pagesPrefix + "0"
+)
 
 func (g *generation) temporary() string { return fmt.Sprintf("generations/%d.new", g.id) }
 
@@ -57,7 +65,7 @@ func (g *generation) make(ctx context.Context) error {
 		return err
 	}
 	g.reach("in place")
-	if err := g.flip("generations/" + final + "/time"); err != nil {
+	if err := g.flip("generations/" + final); err != nil {
 		return errors.Join(err, g.root.RemoveAll("generations/"+final))
 	}
 	g.reach("switched")
@@ -76,22 +84,22 @@ func (g *generation) flip(target string) error {
 	return g.root.Rename("current.new", "current")
 }
 
-// write makes the directories of pages, and of times.
+// write makes the directories of pages, and the times' links to them.
 func (g *generation) write(ctx context.Context, dir string) error {
-	if err := g.root.MkdirAll(dir+"/time", 0o755); err != nil {
+	if err := g.root.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	sets := map[int]string{} // by the number of their pages
 	for _, b := range g.set.buckets {
 		name, ok := sets[b.pages]
 		if !ok {
-			name = strconv.Itoa(len(sets))
+			name = pagesPrefix + strconv.Itoa(len(sets))
 			if err := g.pages(ctx, dir, name, b.pages); err != nil {
 				return err
 			}
 			sets[b.pages] = name
 		}
-		if err := g.root.Symlink("../pages/"+name, dir+"/time/"+b.name); err != nil {
+		if err := g.root.Symlink(name, dir+"/"+b.name); err != nil {
 			return err
 		}
 		g.reach("time")
@@ -101,7 +109,7 @@ func (g *generation) write(ctx context.Context, dir string) error {
 
 // pages makes one directory of the first n pages.
 func (g *generation) pages(ctx context.Context, dir, name string, n int) error {
-	base := path.Join(dir, "pages", name)
+	base := path.Join(dir, name)
 	if err := g.root.MkdirAll(base, 0o755); err != nil {
 		return err
 	}
@@ -117,10 +125,10 @@ func (g *generation) pages(ctx context.Context, dir, name string, n int) error {
 			made[in] = true
 		}
 		var err error
-		if name == "0" {
+		if name == allPages {
 			err = g.page(p, base)
 		} else {
-			err = g.link(p, path.Join(dir, "pages", "0"), base)
+			err = g.link(p, path.Join(dir, allPages), base)
 		}
 		if err != nil {
 			return err
@@ -132,7 +140,7 @@ func (g *generation) pages(ctx context.Context, dir, name string, n int) error {
 
 // page makes the files of one page: links to those of the previous generation when the page has not changed.
 func (g *generation) page(p *page, base string) error {
-	before := fmt.Sprintf("generations/%d/pages/0", g.previous)
+	before := fmt.Sprintf("generations/%d/%s", g.previous, allPages)
 	if g.unchanged(p, before) {
 		if err := g.link(p, before, base); err == nil {
 			return nil

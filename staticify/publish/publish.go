@@ -115,8 +115,8 @@ func current(root *os.Root) int64 {
 	if err != nil {
 		return 0
 	}
-	id, err := strconv.ParseInt(path.Base(path.Dir(target)), 10, 64)
-	if err != nil || path.Join("generations", strconv.FormatInt(id, 10), "time") != target {
+	id, err := strconv.ParseInt(path.Base(target), 10, 64)
+	if err != nil || path.Join("generations", strconv.FormatInt(id, 10)) != target {
 		return 0
 	}
 	return id
@@ -155,14 +155,16 @@ func withdraw(dir string, keys []staticify.Key) error {
 		return nil
 	}
 	base := path.Join("generations", strconv.FormatInt(id, 10))
-	sets, err := fs.ReadDir(root.FS(), path.Join(base, "pages"))
+	sets, err := fs.ReadDir(root.FS(), base)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, set := range sets {
 		for _, key := range keys {
-			errs = append(errs, unlink(root, path.Join(base, "pages", set.Name()), key))
+			if set.IsDir() {
+				errs = append(errs, unlink(root, path.Join(base, set.Name()), key))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -217,7 +217,7 @@ func (a Account) external(d *strictyaml.Document) (*manager.ExternalAccount, err
 	if a.EABFile == "" {
 		return nil, nil
 	}
-	text, err := cli.Secret(a.EABFile)
+	text, err := cli.SecretOf(d.Name(), a.EABFile)
 	if err != nil {
 		return nil, d.Errorf("account.eab_file", "%v", err)
 	}

@@ -58,7 +58,7 @@ func (l *Lego) provider(d *strictyaml.Document, path string) (func() (acme.Provi
 	}
 	variables := map[string]string{}
 	if l.EnvFile != "" {
-		text, err := cli.Secret(l.EnvFile)
+		text, err := cli.SecretOf(d.Name(), l.EnvFile)
 		if err == nil {
 			variables, err = readVariables(text)
 		}

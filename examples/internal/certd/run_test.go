@@ -182,6 +182,20 @@ func TestNoResponderForHTTP01(t *testing.T) {
 	require.ErrorContains(t, err, "in use")
 }
 
+// A certificate that is on disk alone is answered for as well.
+func TestNamed(t *testing.T) {
+	s, err := parse(write(t, "certd.yaml", certificate("a.example.org")), io.Discard)
+	require.NoError(t, err)
+	state := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(state, "state"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(state, "state", "b.example.org.json"), []byte(`{"names": ["b.example.org", "*.b.example.org"]}`), 0o600))
+	m, err := s.manager(Options{State: state})
+	require.NoError(t, err)
+	require.Equal(t, []string{"_acme-challenge.a.example.org"}, s.embedded.zones(named(m, "A.example.org")))
+	require.Equal(t, []string{"_acme-challenge.b.example.org"}, s.embedded.zones(named(m, "b.example.org")))
+	require.Empty(t, named(m, "c.example.org"))
+}
+
 // What a rehearsal publishes is in the journal of the real runs, which remove it
 // when the rehearsal is killed.
 func TestRehearsalKeepsTheJournal(t *testing.T) {

@@ -30,7 +30,7 @@ type TSIG struct {
 func (c *RFC2136) Provider(d *strictyaml.Document, path string) (acme.Provider, error) {
 	p := &rfc2136.Provider{Server: c.Server, Timeout: c.Timeout}
 	if c.TSIG != nil {
-		secret, err := cli.Secret(c.TSIG.SecretFile)
+		secret, err := cli.SecretOf(d.Name(), c.TSIG.SecretFile)
 		if err != nil {
 			return nil, d.Errorf(path+".tsig.secret_file", "%v", err)
 		}
@@ -65,7 +65,7 @@ func (c *Mythic) Provider(d *strictyaml.Document, path string) (acme.Provider, e
 	}
 	for i, credential := range c.Credentials {
 		at := fmt.Sprintf("%s.credentials[%d]", path, i)
-		secret, err := cli.Secret(credential.SecretFile)
+		secret, err := cli.SecretOf(d.Name(), credential.SecretFile)
 		if err != nil {
 			errs = append(errs, d.Errorf(at+".secret_file", "%v", err))
 		}

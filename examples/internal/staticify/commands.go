@@ -34,6 +34,9 @@ func (o *Once) Run(ctx context.Context, s *Source, std cli.Streams) error {
 	}
 	shelf := &shelf{Publisher: site.Publisher}
 	if o.DryRun {
+		if err := site.Restore(); err != nil {
+			return err
+		}
 		// Without a state directory nothing is saved, places in logs included.
 		site.Publisher, site.Server, site.State = shelf, nil, ""
 	}

@@ -29,6 +29,7 @@ func StartNginx(t testing.TB, address, http string) *Nginx {
 	}
 	conf := WriteFile(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`%s
 daemon off;
+pcre_jit on;
 worker_processes 1;
 pid %[2]s/nginx.pid;
 error_log %[2]s/error.log notice;
@@ -56,6 +57,7 @@ http {
 	Run(t, n.Test[0], n.Test[1:]...)
 	n.Process = Start(t, nil, base[0], base[1:]...)
 	n.Await(t, "tcp", address)
+	WaitFor(t, "nginx's worker", func() bool { return len(n.Workers(t)) > 0 }) // it listens before it has any
 	return n
 }
 
@@ -73,7 +75,7 @@ func (n *Nginx) Workers(t testing.TB) []string {
 func (n *Nginx) Reloaded(t testing.TB, before []string) {
 	WaitFor(t, "new workers", func() bool {
 		now := n.Workers(t)
-		return len(now) == len(before) && !slices.ContainsFunc(now, func(pid string) bool { return slices.Contains(before, pid) })
+		return len(now) > 0 && !slices.ContainsFunc(now, func(pid string) bool { return slices.Contains(before, pid) })
 	})
 }
 

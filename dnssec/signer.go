@@ -157,6 +157,7 @@ func (c *config) setTimes() error {
 	if c.Refresh == 0 {
 		c.Refresh = left / 3
 	}
+	c.Refresh = c.Refresh.Truncate(time.Second) // as signatures count: what is due is so at Due
 	if c.Jitter == 0 {
 		c.Jitter = min(defaultJitter, left/10)
 	}

@@ -432,6 +432,18 @@ func TestSerials(t *testing.T) {
 	}
 }
 
+// What secondaries and validators would make nothing of is told.
+func TestOddTimesAndSerials(t *testing.T) {
+	s := dnssec.Signer{Keys: csk(t, dnssec.ED25519), Serial: dnssec.UnixSerial}
+	z := parseZone(t, "example.", apex)
+	first := signZone(t, s, z, nil, start)
+	s.Serial = dnssec.KeepSerial
+	require.Contains(t, fmt.Sprint(signZone(t, s, z, first.Zone, start).Warnings), "serial 1 is before the previous zone's")
+	require.NotContains(t, fmt.Sprint(signZone(t, s, z, nil, start).Warnings), "begin at")
+	s.Inception, s.Expiry = start.Add(time.Hour), start.Add(240*time.Hour)
+	require.Contains(t, fmt.Sprint(signZone(t, s, z, nil, start).Warnings), "signatures begin at 2026-11-01T13:00:00Z: the zone is bogus until then")
+}
+
 // Expiry is spread by a hash (CoreDNS: one jitter for the zone), and the same each time.
 func TestJitter(t *testing.T) {
 	s := dnssec.Signer{Keys: csk(t, dnssec.ED25519)}

@@ -62,6 +62,7 @@ func TestParse(t *testing.T) {
 		{"x LOC 52 22 23 N 4 53 32 E -2m", "x.example.\t3600\tIN\tLOC\t52 22 23.000 N 04 53 32.000 E -2m 1m 10000m 10m\n"},
 		{"x TYPE38 \\# 3 7800 00", ""},
 		{"$GENERATE 1-2 h$ A 192.0.2.$", "h1.example.\t3600\tIN\tA\t192.0.2.1\nh2.example.\t3600\tIN\tA\t192.0.2.2\n"},
+		{"$TTL 5\n$GENERATE 1-1 h$ A 192.0.2.$\n$GENERATE 1-1 i$ 6 IN TXT \"a $\"", "h1.example.\t5\tIN\tA\t192.0.2.1\ni1.example.\t6\tIN\tTXT\t\"a 1\"\n"},
 		{"a\\.b.c A 1.2.3.4\r", "a\\.b.c.example.\t3600\tIN\tA\t1.2.3.4\n"},
 	} {
 		out, warnings, err := parseText(t, tt.in)
@@ -143,7 +144,7 @@ func TestChunks(t *testing.T) {
 	var in strings.Builder
 	in.WriteString("@ 5 SOA ns host 1 2 3 4 5\n NS ns.example.net.\n")
 	for i := range 40 {
-		fmt.Fprintf(&in, "h%d TXT ( \"a ; (\"\nb ; (\n \\( )\n\tA 192.0.2.1 ; \" (\nw%d %d A 192.0.2.2\n", i, i, 100+i)
+		fmt.Fprintf(&in, "h%d TXT ( \"a ; (\"\nb ; (\n \\( )\n\tA 192.0.2.1 ; \" (\n$GENERATE 1-1 g%d-$ A 192.0.2.3\nw%d %d A 192.0.2.2\n", i, i, i, 100+i)
 		if i%10 == 5 {
 			fmt.Fprintf(&in, "$ORIGIN o%d.example.\n\tMX 1 x\n", i)
 		}

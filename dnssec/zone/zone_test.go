@@ -61,6 +61,7 @@ func TestParse(t *testing.T) {
 		{"x RRSIG A 13 2 3600 20300101000000 1 7 Example. AAAA\nx A 1.2.3.4", "x.example.\t3600\tIN\tA\t1.2.3.4\nx.example.\t3600\tIN\tRRSIG\tA 13 2 3600 20300101000000 19700101000001 7 example. AAAA\n"},
 		{"x LOC 52 22 23 N 4 53 32 E -2m", "x.example.\t3600\tIN\tLOC\t52 22 23.000 N 04 53 32.000 E -2m 1m 10000m 10m\n"},
 		{"x TYPE38 \\# 3 7800 00", ""},
+		{"x AMTRELAY 10 1 3 relay", "x.example.\t3600\tIN\tAMTRELAY\t\\# 17 0a830572656c6179076578616d706c6500\n"},
 		{"$GENERATE 1-2 h$ A 192.0.2.$", "h1.example.\t3600\tIN\tA\t192.0.2.1\nh2.example.\t3600\tIN\tA\t192.0.2.2\n"},
 		{"$TTL 5\n$GENERATE 1-1 h$ A 192.0.2.$\n$GENERATE 1-1 i$ 6 IN TXT \"a $\"", "h1.example.\t5\tIN\tA\t192.0.2.1\ni1.example.\t6\tIN\tTXT\t\"a 1\"\n"},
 		{"a\\.b.c A 1.2.3.4\r", "a\\.b.c.example.\t3600\tIN\tA\t1.2.3.4\n"},

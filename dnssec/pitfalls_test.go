@@ -378,7 +378,7 @@ func TestKeysBelowTheApex(t *testing.T) {
 	s := dnssec.Signer{Keys: keys}
 	first := signZone(t, s, parseZone(t, "example.", apex), nil, start)
 	keys[0].Signer = nil
-	z := signZone(t, s, parseZone(t, "example.", apex+"x DNSKEY 256 3 15 AAAA\nx CDS 1 15 2 00\n"), first.Zone, start).Zone
+	z := signZone(t, s, parseZone(t, "example.", apex+"x DNSKEY 256 3 15 AAAA\nx CDS 1 15 2 "+strings.Repeat("00", 32)+"\n"), first.Zone, start).Zone
 	require.Contains(t, zoneText(t, z), fmt.Sprintf(" %d example. ", keys[1].Tag()))
 	require.Empty(t, verify(t, z, start))
 }

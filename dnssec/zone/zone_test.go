@@ -85,13 +85,13 @@ func TestErrorsComeAtOnce(t *testing.T) {
 	in := strings.Join([]string{
 		"a A 192.0.2.300", "b AAAA 192.0.2.1", "c BOGUS x", "d A", "e A 1.2.3.4 5", "f TXT " + strings.Repeat("x", 256), "g TXT \"open",
 		"h CH TXT x", "i 1x A 1.2.3.4", "j. A 1.2.3.4", "k CNAME x", "k A 1.2.3.4", "l CNAME x", "l CNAME y", "m SOA a b 1 2 3 4 5",
-		"a..b A 1.2.3.4", strings.Repeat("x", 64) + " A 1.2.3.4", "n\\256 A 1.2.3.4", "o DS 1 2 3 zz", "$NONSENSE x", "$INCLUDE x", "p A 1.2.3.4 )", "q ANY x",
+		"a..b A 1.2.3.4", strings.Repeat("x", 64) + " A 1.2.3.4", "n\\256 A 1.2.3.4", "o DS 1 2 3 zz", "$NONSENSE x", "$INCLUDE x", "p A 1.2.3.4 )", "q ANY x", "s DS 1 15 2 00",
 	}, "\n")
 	_, _, err := parseText(t, in+"\nr TXT (\n")
 	for i, want := range []string{
 		`"192.0.2.300" is no IPv4 address`, `"192.0.2.1" is no IPv6 address`, `unknown type "BOGUS"`, "ends too early", `"5" is too much`, "longer than 255 octets", "quote is not closed",
 		"class CH is not IN", `bad TTL "1x"`, "out of zone example.", "CNAME and other data: A", "", "2 records, at most one", "", "not at the zone's origin",
-		"empty label", "label longer than 63", "bad escape", "invalid byte", "unknown directive", "$INCLUDE is only for", "without an opening one", `unknown type "ANY"`, "parenthesis is not closed",
+		"empty label", "label longer than 63", "bad escape", "invalid byte", "unknown directive", "$INCLUDE is only for", "without an opening one", `unknown type "ANY"`, "digest of type 2 has 1 octets, not 32", "parenthesis is not closed",
 	} {
 		if want != "" {
 			require.ErrorContains(t, err, want)

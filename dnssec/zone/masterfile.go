@@ -341,7 +341,7 @@ func (p *parser) include(arguments []wire.Word) error {
 const maxGenerate = 1 << 16
 
 // generate leaves BIND's $GENERATE to package dns, but for the TTL, of which that
-// knows nothing.
+// knows nothing. A line after it that has no owner has that of the line before it.
 func (p *parser) generate(tokens []wire.Word, line int) error {
 	if len(tokens) < 4 {
 		return errors.New("$GENERATE wants a range, an owner, a type and data")
@@ -352,6 +352,8 @@ func (p *parser) generate(tokens []wire.Word, line int) error {
 	}
 	text := fmt.Sprintf("$GENERATE %s %s %d IN %s%s\n", tokens[1].Text, tokens[2].Text, ttl, t, joinWords(rest))
 	records := dns.NewZoneParser(strings.NewReader(text), p.origin.String(), "")
+	owner := p.owner
+	defer func() { p.owner = owner }()
 	for n := 0; ; n++ {
 		rr, ok := records.Next()
 		if !ok {

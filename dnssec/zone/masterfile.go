@@ -350,7 +350,7 @@ func (p *parser) generate(tokens []wire.Word, line int) error {
 	if err != nil {
 		return fmt.Errorf("$GENERATE: %w", err)
 	}
-	text := fmt.Sprintf("$GENERATE %s %s %d IN %s%s\n", tokens[1].Text, tokens[2].Text, ttl, t, joinWords(rest))
+	text := fmt.Sprintf("$GENERATE %s %s %d IN %s%s\n", tokens[1].Text, tokens[2].Text, ttl, t, generatedData(rest))
 	records := dns.NewZoneParser(strings.NewReader(text), p.origin.String(), "")
 	owner := p.owner
 	defer func() { p.owner = owner }()
@@ -376,8 +376,13 @@ func (p *parser) generate(tokens []wire.Word, line int) error {
 	return nil
 }
 
-// joinWords returns the words as text, a blank before each.
-func joinWords(words []wire.Word) string {
+// generatedData returns the text of a $GENERATE line's data, with a blank before
+// each word. If that is one quoted word, the data are what is in the quotes: BIND
+// takes data of more than one word in no other way.
+func generatedData(words []wire.Word) string {
+	if len(words) == 1 && words[0].Quoted {
+		return " " + strings.ReplaceAll(string(words[0].Text), `\"`, `"`)
+	}
 	var b strings.Builder
 	for _, word := range words {
 		format := " %s"

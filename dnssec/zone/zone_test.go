@@ -63,7 +63,9 @@ func TestParse(t *testing.T) {
 		{"x TYPE38 \\# 3 7800 00", ""},
 		{"x AMTRELAY 10 1 3 relay", "x.example.\t3600\tIN\tAMTRELAY\t\\# 17 0a830572656c6179076578616d706c6500\n"},
 		{"$GENERATE 1-2 h$ A 192.0.2.$", "h1.example.\t3600\tIN\tA\t192.0.2.1\nh2.example.\t3600\tIN\tA\t192.0.2.2\n"},
-		{"$TTL 5\n$GENERATE 1-1 h$ A 192.0.2.$\n$GENERATE 1-1 i$ 6 IN TXT \"a $\"", "h1.example.\t5\tIN\tA\t192.0.2.1\ni1.example.\t6\tIN\tTXT\t\"a 1\"\n"},
+		{"$TTL 5\n$GENERATE 1-1 h$ A 192.0.2.$\n$GENERATE 1-1 i$ 6 IN TXT b$", "h1.example.\t5\tIN\tA\t192.0.2.1\ni1.example.\t6\tIN\tTXT\t\"b1\"\n"},
+		{"$GENERATE 1-1 h$ MX \"1 m$\"", "h1.example.\t3600\tIN\tMX\t1 m1.example.\n"},
+		{"$GENERATE 1-1 h$ TXT \"\\\"a $\\\" $\"", "h1.example.\t3600\tIN\tTXT\t\"a 1\" \"1\"\n"},
 		{"x A 1.2.3.4\n$GENERATE 1-1 h$ A 192.0.2.$\n A 1.2.3.5", "h1.example.\t3600\tIN\tA\t192.0.2.1\nx.example.\t3600\tIN\tA\t1.2.3.4\nx.example.\t3600\tIN\tA\t1.2.3.5\n"},
 		{"a\\.b.c A 1.2.3.4\r", "a\\.b.c.example.\t3600\tIN\tA\t1.2.3.4\n"},
 	} {

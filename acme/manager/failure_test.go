@@ -279,6 +279,7 @@ func TestCertificatesVanish(t *testing.T) {
 	require.ErrorAs(t, m.ensure(t.Context(), c, false, true), &wait)
 	require.WithinDuration(t, time.Now().Add(lostSpacing), wait.Until, time.Minute)
 	require.Equal(t, wait.Until.Unix(), m.nextLook(c).Unix())
+	require.Contains(t, m.mustStatus(t)[0].Why, "the last one is not in "+m.output())
 	require.Equal(t, 1, a.ordered())
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 	require.NoError(t, os.RemoveAll(m.output()))

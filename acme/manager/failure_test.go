@@ -71,6 +71,16 @@ func TestRateLimited(t *testing.T) {
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 }
 
+// What the authority quotes does not reach a terminal as it is.
+func TestAuthorityWithControlCharacters(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	a.refuse("/order-plz", "rejectedIdentifier", "no\u009b1m\nyes", http.StatusForbidden, nil)
+	err := m.Ensure(t.Context(), "example.org")
+	require.ErrorContains(t, err, "no 1m yes (rejectedIdentifier)")
+	require.NotContains(t, m.mustStatus(t)[0].LastError, "\u009b")
+}
+
 // The authority's wish counts with any status, and from what stands before it.
 func TestRetryAfter(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{

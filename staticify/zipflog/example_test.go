@@ -6,17 +6,12 @@ import (
 	"github.com/berryrack/berryrack/staticify/zipflog"
 )
 
-func ExampleGenerator() {
+func Example() {
 	g := zipflog.New(1)
-	first := 0
-	for range 10_000 {
-		if g.Next().Rank == 0 {
-			first++
-		}
-	}
-	fmt.Println("the first page takes more than a tenth of the requests:", first > 1000)
-	fmt.Println("the first hundred pages take more than two thirds:", g.Share(100) > 0.66)
+	fmt.Printf("the busiest 100 pages have %.0f %% of the requests\n", 100*g.Share(100))
+	first, second := g.Next(), g.Next()
+	fmt.Println("a request each", second.Time.Sub(first.Time))
 	// Output:
-	// the first page takes more than a tenth of the requests: true
-	// the first hundred pages take more than two thirds: true
+	// the busiest 100 pages have 69 % of the requests
+	// a request each 1ms
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/berryrack/berryrack/dnssec"
 	"github.com/berryrack/berryrack/dnssec/rollover"
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 )
 
@@ -136,4 +137,32 @@ func TestClockLeaps(t *testing.T) {
 	b.clock = right.Add(2 * time.Hour)
 	b.turnWithTrouble()
 	b.until("rolled", settled)
+}
+
+// TestLostSource has the zone with its updates go, and base.zone come alone: as after a
+// crash between the two files of the first update.
+func TestLostSource(t *testing.T) {
+	b := signedBench(t)
+	b.zone.Update = grants(t, "acme. TXT")
+	b.restart()
+	b.turn()
+	text, err := os.ReadFile(b.zone.File)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(b.store().path(b.origin, baseFile), text, 0o600))
+	b.restart()
+	serial := b.turn().Serial
+
+	b.setRunning(true)
+	require.Equal(t, dns.RcodeSuccess, b.update(b.origin, "acme.", insertion(t, "kept.example.org. 60 IN TXT \"a\"")))
+	has := func() bool { return b.Manager.unit(b.origin).signed.zone.Names.Find(name("kept.example.org.")) != nil }
+	require.True(t, has())
+	require.NoError(t, os.WriteFile(b.store().path(b.origin, sourceFile), []byte("half a"), 0o600))
+	b.restart()
+	s := b.turnWithTrouble()
+	require.True(t, says(s, "as it was last signed"), explanations(s))
+	require.True(t, has(), "what an update made is kept")
+	require.NoError(t, os.Remove(b.store().path(b.origin, sourceFile)))
+	require.NoError(t, os.Remove(b.store().path(b.origin, signedFile)))
+	b.restart()
+	require.GreaterOrEqual(t, b.turn().Serial, serial, "the file is all there is")
 }

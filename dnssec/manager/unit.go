@@ -131,7 +131,7 @@ func (u *unit) load() {
 		return // serve what there is, and change nothing
 	}
 	u.record, u.saved, u.loaded = record, record.State, true
-	if err := u.source.restore(store, u.origin); err != nil {
+	if err := u.source.restore(store, u.origin, previous); err != nil {
 		u.problem(err)
 	}
 	if record.Version == 0 && previous != nil && len(keysIn(previous)) > 0 {

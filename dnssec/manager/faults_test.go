@@ -166,3 +166,25 @@ func TestLostSource(t *testing.T) {
 	b.restart()
 	require.GreaterOrEqual(t, b.turn().Serial, serial, "the file is all there is")
 }
+
+// TestClockGoesBack has a running manager look after its zones, and ask the parent, at
+// once when the clock was years ahead, and not in years.
+func TestClockGoesBack(t *testing.T) {
+	b := signedBench(t)
+	right := b.clock
+	b.clock = right.AddDate(10, 0, 0)
+	b.Manager.Wake()
+	u, _ := b.due()
+	require.NotNil(t, u)
+	b.done(u, u.turn(t.Context()))
+	b.clock = right.Add(2 * time.Minute)
+	u, wait := b.due()
+	require.NotNil(t, u, "the next turn is in %v", wait)
+	u.turn(t.Context())
+	require.Equal(t, b.clock, u.seen.dsAt, "the parent is asked")
+	s, err := b.Status(b.origin)
+	require.NoError(t, err)
+	b.done(u, s.Next)
+	again, _ := b.due()
+	require.Nil(t, again, "once is enough")
+}

@@ -68,6 +68,7 @@ type Manager struct {
 	running bool // Run is: only then does anything come in
 	units   map[wire.Name]*unit
 	queue   queue
+	asked   time.Time     // when the queue was last looked at
 	changed chan struct{} // something in the queue did
 	group   sync.WaitGroup
 	slots   chan struct{} // notifies under way
@@ -247,7 +248,14 @@ func (m *Manager) due() (u *unit, wait time.Duration) {
 	if len(m.queue) == 0 {
 		return nil, time.Hour
 	}
-	if wait := m.queue[0].next.Sub(m.now()); wait > 0 {
+	now := m.now()
+	if now.Before(m.asked.Add(-time.Minute)) { // the clock went back: no turn is as far away as it seems
+		for _, u := range m.queue {
+			u.next = now
+		}
+	}
+	m.asked = now
+	if wait := m.queue[0].next.Sub(now); wait > 0 {
 		return nil, wait
 	}
 	u = heap.Pop(&m.queue).(*unit)

@@ -188,3 +188,28 @@ func TestClockGoesBack(t *testing.T) {
 	again, _ := b.due()
 	require.Nil(t, again, "once is enough")
 }
+
+// TestLostStateAndZone has nothing left but keys, of which one has a DS record.
+func TestLostStateAndZone(t *testing.T) {
+	b := signedBench(t)
+	for range 3 {
+		before := staying(b.turn(), rollover.KSK).ID
+		b.order(Order{Events: []rollover.Event{{Kind: rollover.Roll, Role: rollover.KSK}}})
+		b.until("rolled", func(s *Status) bool { return settled(s) && staying(s, rollover.KSK).ID != before })
+	}
+	ksk := staying(b.turn(), rollover.KSK).ID
+	require.NoError(t, os.Remove(b.store().path(b.origin, stateFile)))
+	require.NoError(t, os.Remove(b.store().path(b.origin, signedFile)))
+	b.restart()
+	b.parent.silent = true
+	b.Manager.unit(b.origin).turn(t.Context())
+	s, err := b.Status(b.origin)
+	require.NoError(t, err)
+	require.True(t, says(s, "nothing is published until they do"), explanations(s))
+	require.Nil(t, b.Manager.unit(b.origin).signed.zone)
+	b.parent.silent = false
+	b.pass(time.Hour)
+	s = b.turn() // signed, and the DS record leads to a key
+	require.Equal(t, ksk, staying(s, rollover.KSK).ID)
+	b.until("as before", settled)
+}

@@ -39,7 +39,7 @@ func (u *unit) waitsForParent() bool {
 			return true
 		}
 	}
-	return u.record.State.DeleteDS
+	return u.record.State.DeleteDS || u.lost && len(u.record.State.Keys) == 0
 }
 
 func (u *unit) waitsForSecondaries() bool {
@@ -67,7 +67,7 @@ func (u *unit) look(ctx context.Context) news {
 		}
 		return u.manager.watch()
 	}
-	n.askedDS = u.manager.Parent != nil && len(u.record.State.Keys) > 0 && due(now, u.seen.dsAt, every(u.waitsForParent()))
+	n.askedDS = u.manager.Parent != nil && (len(u.record.State.Keys) > 0 || u.lost) && due(now, u.seen.dsAt, every(u.waitsForParent()))
 	n.asked = len(u.zone.Secondaries) > 0 && u.signed.zone != nil && u.manager.Server != nil && due(now, u.seen.serialAt, every(u.waitsForSecondaries()))
 	n.fetched = u.zone.Primary != nil && (u.changed.Swap(false) || now.Before(u.source.tried) || !now.Before(u.source.due()))
 	zone, have := u.zone, u.source.zone

@@ -1,10 +1,12 @@
 package manager
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,4 +214,36 @@ func TestLostStateAndZone(t *testing.T) {
 	s = b.turn() // signed, and the DS record leads to a key
 	require.Equal(t, ksk, staying(s, rollover.KSK).ID)
 	b.until("as before", settled)
+}
+
+// TestSecondaryIsAhead has the serial start anew while a secondary has a later one: it
+// counts as having nothing, until it has what is published now.
+func TestSecondaryIsAhead(t *testing.T) {
+	for _, signed := range []bool{true, false} {
+		b := newBench(t, Policy{})
+		var serial atomic.Uint32
+		serial.Store(1000)
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		require.NoError(t, err)
+		secondary := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+			m := new(dns.Msg).SetReply(query)
+			m.Authoritative = true
+			m.Answer = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: "example.org.", Rrtype: dns.TypeSOA, Class: dns.ClassINET}, Ns: ".", Mbox: ".", Serial: serial.Load()}}
+			_ = w.WriteMsg(m)
+		})}
+		go func() { _ = secondary.ActivateAndServe() }()
+		t.Cleanup(func() { _ = secondary.Shutdown() })
+		b.zone.Secondaries = []string{conn.LocalAddr().String()}
+		b.restart()
+		b.order(Order{Signed: signed, Unsigned: !signed})
+		require.Less(t, b.turn().Serial, uint32(1000))
+		s := b.turn()
+		require.Greater(t, s.Serial, uint32(1000), "it is overtaken: %v %+v %s", signed, s.Secondaries, explanations(s))
+		require.Less(t, s.Serial, uint32(1010))
+		require.Zero(t, s.State.Served)
+		serial.Store(s.Serial)
+		require.Equal(t, s.Serial, b.turn().Serial)
+		s = b.turn()
+		require.Equal(t, s.State.Generation, s.State.Served)
+	}
 }

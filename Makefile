@@ -3,7 +3,7 @@
 # A kernel is built and Debian roots are made the first time: allow for it.
 TIMEOUT ?= 25m
 
-.PHONY: test integration bench check packages
+.PHONY: test integration bench check packages day
 
 # Hermetic: no root, no network, nothing but Go.
 test:
@@ -24,3 +24,7 @@ packages:
 # Each script runs us and the peer in one go and prints the ratio.
 bench: packages
 	@for script in $$(find . -path '*/testdata/bench/run' | sort); do echo "== $$script"; $$script || exit 1; done
+
+# A day of a rack that is booted here, under load: the report is in day-report.
+day: packages
+	go run ./examples/internal/day

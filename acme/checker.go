@@ -51,8 +51,8 @@ type Checker struct {
 
 // A PropagationError says which servers did not have which records in time.
 type PropagationError struct {
-	Waited  time.Duration
-	Pending []Pending
+	Waited  time.Duration // since the records were changed
+	Pending []Pending     // one for each record and server
 }
 
 // Pending is one record that one server does not give, and why.

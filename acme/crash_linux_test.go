@@ -185,6 +185,20 @@ func TestUnknownOwnersAreReapedByAge(t *testing.T) {
 	require.Empty(t, w.zone.TXT("_acme-challenge.example.org."))
 }
 
+// Hosts may share a journal: one does not know what runs on another, only what
+// ran here before it was booted.
+func TestJournalOfSeveralHosts(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.solver.Publish(t.Context(), acme.Challenge{Domain: "example.org", Value: "v"}))
+	require.NoError(t, w.solver.Journal.Reboot(t.Context(), "elsewhere"))
+	require.NoError(t, w.solver.Reap(t.Context()))
+	require.Len(t, w.zone.TXT(apex), 1, "of a process that may run there")
+	require.NoError(t, w.solver.Publish(t.Context(), acme.Challenge{Domain: "example.org", Value: "v"}))
+	require.NoError(t, w.solver.Journal.Reboot(t.Context(), ""))
+	require.NoError(t, w.solver.Reap(t.Context()))
+	require.Empty(t, w.zone.TXT(apex))
+}
+
 // Nothing is published that could not be written down.
 func TestDiskFull(t *testing.T) {
 	w := newWorld(t)

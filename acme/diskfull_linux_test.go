@@ -33,6 +33,12 @@ func TestFullFilesystem(t *testing.T) {
 	require.ErrorContains(t, err, "nothing was published")
 	require.Equal(t, []string{"first"}, w.zone.TXT(apex))
 
+	// What is withdrawn is gone, although that cannot be noted.
+	err = w.solver.Withdraw(t.Context(), first)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NotContains(t, err.Error(), "published")
+	require.Empty(t, w.zone.TXT(apex))
+
 	require.NoError(t, os.Remove(filler))
 	require.NoError(t, w.solver.Withdraw(t.Context(), first))
 	require.Empty(t, w.zone.TXT(apex))

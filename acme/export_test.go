@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -19,9 +20,18 @@ func (j *Journal) Entries() (int, error) {
 
 // Disown makes the entries those of nobody who is known.
 func (j *Journal) Disown(ctx context.Context) error {
+	return j.own(ctx, func(owner *process) { *owner = process{} })
+}
+
+// Reboot makes the entries those of an earlier boot, of this host or another one.
+func (j *Journal) Reboot(ctx context.Context, host string) error {
+	return j.own(ctx, func(owner *process) { owner.Host, owner.Boot = cmp.Or(host, owner.Host), "earlier" })
+}
+
+func (j *Journal) own(ctx context.Context, change func(*process)) error {
 	return j.update(ctx, func(l *ledger) {
 		for i := range l.Records {
-			l.Records[i].Owner = process{}
+			change(&l.Records[i].Owner)
 		}
 	})
 }

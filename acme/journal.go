@@ -2,6 +2,8 @@ package acme
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,13 +24,14 @@ const lockPoll = 20 * time.Millisecond
 
 // A Journal remembers, in a directory, the records that are published, from
 // before they are until they are not. What a crash left is so found and
-// removed. Several processes and solvers may share a directory, but not by NFS
-// versions without locks.
+// removed. Several processes and solvers may share a directory; several hosts as
+// well, by a filesystem with locks that hold among them. What a crash left on
+// another host is removed when it is a day old.
 //
 // Files: journal.json (mode 0600) and *.lock. The directory is made with mode
 // 0700 when it is not there.
 type Journal struct {
-	Dir string
+	Dir string // required
 }
 
 // entry is one published record.
@@ -41,6 +44,7 @@ type entry struct {
 	Since     time.Time `json:"since"`
 	Owner     process   `json:"owner"`            // while it runs, the record is wanted
 	Waiting   bool      `json:"waiting,omitzero"` // appended, but not yet waited for
+	Done      bool      `json:"done,omitzero"`    // to be removed, whether or not its owner runs
 }
 
 func (e entry) record() Record {
@@ -58,13 +62,15 @@ type ledger struct {
 	Undeployed []string `json:"undeployed,omitempty"`
 }
 
-// orphaned reports whether nobody will come to remove an entry's record.
+// orphaned reports whether nobody wants an entry's record, and nobody will come
+// to remove it.
 func (e entry) orphaned(now time.Time) bool {
-	switch e.Owner.state() {
-	case running:
-		return false
-	case ended:
+	state := e.Owner.state()
+	switch {
+	case e.Done || state == ended:
 		return true
+	case state == running:
+		return false
 	}
 	return now.Sub(e.Since) > reapAfter
 }
@@ -108,7 +114,7 @@ func (j *Journal) update(ctx context.Context, change func(*ledger)) error {
 		return nil
 	}
 	if err := writeFile(j.path(), append(after, '\n')); err != nil {
-		return fmt.Errorf("acme: journal: %w; nothing was published", err)
+		return fmt.Errorf("acme: journal: %w", err)
 	}
 	return nil
 }
@@ -117,13 +123,27 @@ func (j *Journal) path() string { return filepath.Join(j.Dir, "journal.json") }
 
 // add records entries before they are published.
 func (j *Journal) add(ctx context.Context, entries []entry) error {
-	return j.update(ctx, func(l *ledger) {
+	err := j.update(ctx, func(l *ledger) {
 		for _, e := range entries {
 			if i := slices.IndexFunc(l.Records, e.same); i >= 0 {
 				l.Records[i] = e
 			} else {
 				l.Records = append(l.Records, e)
 			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("%w; nothing was published", err)
+	}
+	return nil
+}
+
+// abandon notes that entries are to be removed: when that fails, whoever comes
+// next tries again.
+func (j *Journal) abandon(ctx context.Context, entries []entry) error {
+	return j.update(ctx, func(l *ledger) {
+		for i, e := range l.Records {
+			l.Records[i].Done = e.Done || slices.ContainsFunc(entries, e.same)
 		}
 	})
 }
@@ -161,8 +181,18 @@ func (j *Journal) Lock(ctx context.Context, name string) (unlock func(), err err
 	}
 }
 
+// maxLockName is the longest name that is a file's name as it is: 255 bytes are
+// the limit of most filesystems.
+const maxLockName = 200
+
 // lockName makes a file's name of a zone's: a slash cannot be in one.
-func lockName(name string) string { return strings.TrimSuffix(name, ".") + ".lock" }
+func lockName(name string) string {
+	if len(name) > maxLockName {
+		sum := sha256.Sum256([]byte(name))
+		name = name[:maxLockName-2*len(sum)] + hex.EncodeToString(sum[:])
+	}
+	return strings.TrimSuffix(name, ".") + ".lock"
+}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

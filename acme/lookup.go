@@ -282,6 +282,9 @@ func (s *survey) referred(ctx context.Context, answer *dns.Msg, cut string) ([]s
 }
 
 func (s *survey) addresses(ctx context.Context, zone string, names []string, glue []dns.RR) ([]server, error) {
+	if len(names) > maxServers {
+		return nil, fmt.Errorf("zone %s has more than %d servers", zone, maxServers)
+	}
 	var servers []server
 	var errs []error
 	for _, name := range names {

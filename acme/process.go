@@ -5,6 +5,7 @@ package acme
 type process struct {
 	PID   int    `json:"pid,omitzero"`
 	Began uint64 `json:"began,omitzero"` // ticks after the boot
+	Host  string `json:"host,omitzero"`  // on another one nothing can be said of it
 	Boot  string `json:"boot,omitzero"`
 	Space string `json:"space,omitzero"` // PID namespace: in another one the number means nothing
 }

@@ -20,12 +20,12 @@ func processOf(pid int) process {
 	if err != nil {
 		return process{}
 	}
-	return process{PID: pid, Began: stat.began, Boot: bootID(), Space: pidNamespace()}
+	return process{PID: pid, Began: stat.began, Host: host(), Boot: bootID(), Space: pidNamespace()}
 }
 
 func (p process) state() processState {
 	switch {
-	case p.PID == 0:
+	case p.PID == 0 || p.Host != host():
 		return unknown
 	case p.Boot != bootID():
 		return ended
@@ -42,6 +42,14 @@ func (p process) state() processState {
 		return ended
 	}
 	return running
+}
+
+// host returns what tells this host from others that share a filesystem with it:
+// its name as well, as hosts that boot from one root have one machine-id.
+func host() string {
+	name, _ := os.Hostname()
+	id, _ := os.ReadFile("/etc/machine-id")
+	return name + " " + strings.TrimSpace(string(id))
 }
 
 func pidNamespace() string {

@@ -15,10 +15,10 @@ const DefaultTTL = 60 * time.Second
 // A Record is one TXT record. Names are absolute: lower case, with the dot at
 // the end, in the form of IDNA's A-labels.
 type Record struct {
-	Zone  string // the zone that the name is in: "example.org."
-	Name  string // the owner: "_acme-challenge.www.example.org."
-	Value string // at most 255 bytes
-	TTL   time.Duration
+	Zone  string        // the zone that the name is in: "example.org."
+	Name  string        // the owner: "_acme-challenge.www.example.org."
+	Value string        // at most 255 bytes
+	TTL   time.Duration // in whole seconds; ignored when it is deleted
 	// KeyAuthorization is what Value is the [Digest] of, when the client has told:
 	// the providers of lego need it. Others ignore it.
 	KeyAuthorization string

@@ -6,17 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	maxChanges      = 8           // requests to the provider under way at once
-	cleanupTimeout  = time.Minute // for what must be undone although the caller has given up
-	verifyEvery     = 5           // intervals of the checker between two questions to a Verifier
-	maxRateRetries  = 5           // of one change that the provider puts off
+	maxChanges      = 8 // requests to the provider under way at once
+	verifyEvery     = 5 // intervals of the checker between two questions to a Verifier
+	maxRateRetries  = 5 // of one change that the provider puts off
 	defaultRateWait = 5 * time.Second
 )
 
@@ -99,16 +97,6 @@ func (s *Solver) Wait(ctx context.Context, challenges ...Challenge) error {
 	return s.waited(ctx, entries)
 }
 
-// Withdraw removes the records of challenges, each by its exact value, from
-// where Publish put them, even when ctx has ended: then for at most a minute.
-// Records that are gone already are no error.
-func (s *Solver) Withdraw(ctx context.Context, challenges ...Challenge) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	entries, err := s.find(ctx, challenges)
-	return errors.Join(err, s.delete(ctx, entries))
-}
-
 // Plan returns the records that Publish would add, and changes nothing.
 func (s *Solver) Plan(ctx context.Context, challenges ...Challenge) ([]Record, error) {
 	records, err := s.place(ctx, challenges)
@@ -117,23 +105,6 @@ func (s *Solver) Plan(ctx context.Context, challenges ...Challenge) ([]Record, e
 		plan[i] = r.Record
 	}
 	return plan, err
-}
-
-// Reap removes the records that processes have left which have ended, and those
-// older than a day whose process is not known.
-func (s *Solver) Reap(ctx context.Context) error {
-	if s.Journal == nil {
-		return nil
-	}
-	l, err := s.Journal.read()
-	if err != nil {
-		return err
-	}
-	orphans := slices.DeleteFunc(l.Records, func(e entry) bool { return !e.orphaned(s.clock()) })
-	for _, e := range orphans {
-		logger(s.Logger).Warn("removing a record that an earlier run left", "name", e.Name, "value", e.Value)
-	}
-	return s.delete(ctx, orphans)
 }
 
 func (s *Solver) checker() *Checker { return cmp.Or(s.Checker, &Checker{}) }
@@ -161,9 +132,15 @@ func (s *Solver) append(ctx context.Context, challenges []Challenge) ([]placed, 
 	if err != nil {
 		return nil, err
 	}
+	entries := s.entries(records, challenges, thisProcess(), true)
+	unlock, err := s.lockZones(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	s.reach("before the journal")
 	if s.Journal != nil {
-		if err := s.Journal.add(ctx, s.entries(records, challenges, thisProcess(), true)); err != nil {
+		if err := s.Journal.add(ctx, entries); err != nil {
 			return nil, err
 		}
 	}
@@ -344,55 +321,8 @@ func (s *Solver) find(ctx context.Context, challenges []Challenge) ([]entry, err
 	return append(found, s.entries(records, lost, process{}, false)...), nil
 }
 
-// rollBack removes what a failed batch has published.
-func (s *Solver) rollBack(ctx context.Context, records []placed, challenges []Challenge) error {
-	if len(records) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	if err := s.delete(ctx, s.entries(records, challenges, process{}, false)); err != nil {
-		return fmt.Errorf("acme: rolling back (the next run tries again): %w", err)
-	}
-	return nil
-}
-
-// delete removes records, and forgets those that are gone.
-func (s *Solver) delete(ctx context.Context, entries []entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	records := make([]placed, len(entries))
-	for i, e := range entries {
-		records[i].Record = e.record()
-	}
-	gone := make([]bool, len(entries))
-	s.reach("before the deletion")
-	err := s.change(ctx, "delete", records, func(i int) error {
-		err := s.Provider.DeleteTXT(ctx, records[i].Record)
-		gone[i] = err == nil
-		return err
-	})
-	s.reach("deleted")
-	if s.Journal == nil {
-		return err
-	}
-	var done []entry
-	for i, e := range entries {
-		if gone[i] {
-			done = append(done, e)
-		}
-	}
-	return errors.Join(err, s.Journal.remove(ctx, done))
-}
-
-// change makes one change for each record, under the locks of their zones.
+// change makes one change for each record. Their zones are locked.
 func (s *Solver) change(ctx context.Context, verb string, records []placed, do func(i int) error) error {
-	unlock, err := s.lockZones(ctx, records)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	var mu sync.Mutex
 	var errs []error
 	each(len(records), maxChanges, func(i int) {
@@ -408,32 +338,6 @@ func (s *Solver) change(ctx context.Context, verb string, records []placed, do f
 		s.reach(verb)
 	})
 	return errors.Join(errs...)
-}
-
-// lockZones locks the zones of records against other processes and solvers.
-func (s *Solver) lockZones(ctx context.Context, records []placed) (unlock func(), err error) {
-	var held []func()
-	unlock = func() {
-		for _, release := range held {
-			release()
-		}
-	}
-	if s.Journal == nil {
-		return unlock, nil
-	}
-	zones := map[string]bool{}
-	for _, r := range records {
-		zones[r.Zone] = true
-	}
-	for _, zone := range slices.Sorted(maps.Keys(zones)) { // in one order: no deadlock
-		release, err := s.Journal.Lock(ctx, "zone-"+zone)
-		if err != nil {
-			unlock()
-			return nil, err
-		}
-		held = append(held, release)
-	}
-	return unlock, nil
 }
 
 // retryRateLimited repeats a change that the provider puts off, when it says

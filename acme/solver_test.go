@@ -160,6 +160,13 @@ func TestTooManyServers(t *testing.T) {
 	}
 	_, err := w.place(t, "example.org")
 	require.ErrorContains(t, err, "more than 64 server addresses")
+	for i := range 64 {
+		w.zone.Add(fmt.Sprintf("example.org. 60 IN NS more%d.example.org.", i))
+	}
+	before := w.Asked(netip.MustParseAddrPort(acmetest.ResolverAddress).Addr())
+	_, err = w.place(t, "example.org")
+	require.ErrorContains(t, err, "more than 64 servers")
+	require.Less(t, w.Asked(netip.MustParseAddrPort(acmetest.ResolverAddress).Addr())-before, 10)
 }
 
 // A server that will not do is waited for, its reason told, and all is undone.
@@ -299,32 +306,6 @@ func TestRateLimitIsWaitedFor(t *testing.T) {
 	w.solver.Provider = provider
 	require.NoError(t, w.solver.Publish(t.Context(), acme.Challenge{Domain: "example.org", Value: "v"}))
 	require.Zero(t, provider.limited)
-}
-
-// faulty is a provider that fails for one value, or some times.
-type faulty struct {
-	acme.Provider
-	mu      sync.Mutex
-	fail    string
-	limited int
-	after   func()
-}
-
-func (f *faulty) AppendTXT(ctx context.Context, r acme.Record) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r.Value == f.fail {
-		return &acme.APIError{Provider: "faulty", Op: "add", Status: "403", Kind: acme.ErrDenied}
-	}
-	if f.limited > 0 {
-		f.limited--
-		return &acme.APIError{Provider: "faulty", Op: "add", Status: "429", Kind: acme.ErrRateLimited, RetryAfter: time.Millisecond}
-	}
-	err := f.Provider.AppendTXT(ctx, r)
-	if f.after != nil {
-		f.after()
-	}
-	return err
 }
 
 // lister knows two zones, one within the other.

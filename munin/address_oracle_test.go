@@ -44,7 +44,7 @@ func TestAddressAsMunin(t *testing.T) {
 		{"telnet://127.0.0.1", "", "", "command"},
 	} {
 		var theirs connected
-		o.ask(t, "address", []byte(test.address), &theirs)
+		o.Ask(t, "address", []byte(test.address), &theirs)
 		require.Equal(t, test.connects, theirs.Connects, test.address)
 		_, err := confAddress(test.address)
 		if test.ours == "" {
@@ -65,7 +65,7 @@ func TestWrittenAddressAsMunin(t *testing.T) {
 		ip := netip.MustParseAddr(text)
 		written := IPAddress(ip).String()
 		var theirs connected
-		o.ask(t, "address", []byte(written), &theirs)
+		o.Ask(t, "address", []byte(written), &theirs)
 		require.Equal(t, text, theirs.Connects, written)
 		require.Equal(t, "4949", theirs.Port)
 		read, err := confAddress(written)
@@ -74,7 +74,7 @@ func TestWrittenAddressAsMunin(t *testing.T) {
 	}
 	for _, name := range []string{"node.example.org", "localhost", "web-1", "a_b.example"} {
 		var theirs connected
-		o.ask(t, "address", []byte(NameAddress(name).String()), &theirs)
+		o.Ask(t, "address", []byte(NameAddress(name).String()), &theirs)
 		require.NotNil(t, theirs.URI, name)
 		require.Equal(t, name, strings.ToLower(*theirs.URI))
 	}

@@ -20,7 +20,7 @@ const (
 
 // Change is one difference between two configurations, as a person would say it.
 type Change struct {
-	Kind ChangeKind `json:"kind"`
+	Kind ChangeKind `json:"kind"` // says which of the other fields are set
 	// Host is "group;host", "group;" for a group's own setting, "" for a global
 	// one. Of a host that moved it is the new name.
 	Host string `json:"host,omitempty"`

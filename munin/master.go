@@ -16,11 +16,11 @@ type Master struct {
 	Settings map[string]string
 	// TLS is the default of all hosts; nil leaves munin's, which is disabled.
 	TLS      *TLS
-	Contacts []Contact
+	Contacts []Contact // whom hosts and groups may name
 	// Groups are settings of whole groups. A group that has none need not be
 	// listed: its hosts name it.
 	Groups []Group
-	Hosts  []Host
+	Hosts  []Host // in any order: files are sorted
 }
 
 // Contact is who munin-limits tells of a crossed threshold.
@@ -114,8 +114,8 @@ type Service struct {
 
 // Field is what the master says of one data source of a graph.
 type Field struct {
-	Label             string
-	Warning, Critical Limit
+	Label             string // in the graph's legend
+	Warning, Critical Limit  // outside of which munin-limits tells the contacts
 	// Sum and Stack name other hosts' data, each as
 	// "group;host:service.field" or, for Stack, "name=group;host:service.field".
 	Sum, Stack []string
@@ -123,8 +123,8 @@ type Field struct {
 	Settings map[string]string
 }
 
-// Limit is the range of values that need no message. A nil end is open; the
-// zero Limit is none.
+// Limit is the range of values that need no message, from Min to Max. A nil end
+// is open; the zero Limit is none.
 type Limit struct{ Min, Max *float64 }
 
 // IsZero reports whether there is no limit.

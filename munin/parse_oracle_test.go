@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/munin/internal/oracle"
 )
 
 // heldByMunin is what munin-update holds of a file.
@@ -59,10 +61,10 @@ func latin1(s string) string {
 	return string(runes)
 }
 
-func compare(t testing.TB, o *oracle, text []byte) {
+func compare(t testing.TB, o *oracle.Oracle, text []byte) {
 	t.Helper()
 	ours, theirs := heldByUs(t, text), heldByMunin{}
-	o.ask(t, "config", text, &theirs)
+	o.Ask(t, "config", text, &theirs)
 	recoded := map[string]map[string]*string{}
 	for name, settings := range ours.Sections {
 		recoded[latin1(name)] = map[string]*string{}

@@ -30,7 +30,7 @@ func FormatCmdlineTxt(c Cmdline) (string, error) {
 	return line + "\n", nil
 }
 
-// Setting is a line of config.txt or of the EEPROM's configuration.
+// Setting is a line of config.txt or of the EEPROM's configuration: Key=Value.
 type Setting struct{ Key, Value string }
 
 // FormatConfigTxt writes a config.txt: the settings below [all], so that they

@@ -17,8 +17,8 @@ const (
 
 // TFTPClient is a Pi that boots over the interface of its own link.
 type TFTPClient struct {
-	Interface string // the server's, such as eth0.10
-	Link      Link
+	Interface string           // the server's, such as eth0.10
+	Link      Link             // its addresses are the Pi's and the server's
 	Name      string           // of the Pi: a DNS label
 	MAC       net.HardwareAddr // optional. With it, DHCP answers this Pi alone
 	Serial    Serial           // optional. With it, the TFTP directory is stated in a comment

@@ -80,8 +80,8 @@ type IPConfig struct {
 	// ClientID is "type,identifier" of DHCP's option 61, the type as a
 	// decimal number (RFC 2132 section 9.14); only with AutoconfDHCP.
 	ClientID string
-	DNS      [2]netip.Addr
-	NTP      netip.Addr
+	DNS      [2]netip.Addr // resolvers; the zero Addr is none
+	NTP      netip.Addr    // time server; the zero Addr is none
 }
 
 // ParseIPConfig reads the value of ip= as the dialect does. The kernel refuses

@@ -164,8 +164,8 @@ func (r Root) Export(hostname string) string {
 type Boot struct {
 	Before Cmdline  // what comes first, such as console=
 	IP     IPConfig // in the Kernel dialect
-	Root   Root
-	After  Cmdline // what comes last, such as rootwait; its "--" is kept
+	Root   Root     // nfsroot=
+	After  Cmdline  // what comes last, such as rootwait; its "--" is kept
 }
 
 // Cmdline returns Before, root=/dev/nfs, rootfstype=nfs, ip=, nfsroot= and

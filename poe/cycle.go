@@ -9,19 +9,19 @@ import (
 
 // Report is what became of a port. A time that is zero was not reached.
 type Report struct {
-	Port   PortID `json:"port"`
-	Name   string `json:"name,omitempty"`
+	Port   PortID `json:"port"`             // that was cycled
+	Name   string `json:"name,omitempty"`   // the guard's, if it has one
 	Native bool   `json:"native,omitempty"` // the equipment cycled the port by itself
 	Mode   string `json:"mode,omitempty"`   // as [ModeKeeper] names it; restored
-	Tries  int    `json:"tries"`
+	Tries  int    `json:"tries"`            // how often the port was switched off
 
-	Began      time.Time `json:"began"`
+	Began      time.Time `json:"began"`               // before anything was changed
 	Dark       time.Time `json:"dark,omitzero"`       // the switch says that the port feeds nothing
 	Delivering time.Time `json:"delivering,omitzero"` // the switch says that the port feeds a device
 	Up         time.Time `json:"up,omitzero"`         // the device answered, if it was asked
 
-	Before Status `json:"before"`
-	After  Status `json:"after"`
+	Before Status `json:"before"` // at Began
+	After  Status `json:"after"`  // when the last look was taken
 
 	// Faults says by how much each counter moved; nil where nobody counts, and
 	// when the switch restarted.

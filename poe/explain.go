@@ -8,7 +8,7 @@ import (
 
 // Step is one change that a [Controller] asks of a PSE.
 type Step struct {
-	Port  PortID
+	Port  PortID // that is changed
 	Admin Admin  // what is set; zero for a reset
 	Mode  string // how the port is enabled, as [ModeKeeper] names it; "" where nobody keeps modes
 	Reset bool   // the equipment's own cycle, see [Resetter]

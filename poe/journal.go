@@ -44,9 +44,9 @@ const journalVersion = 1
 
 // Intent is a port that must be switched on.
 type Intent struct {
-	Port  PortID    `json:"-"`
+	Port  PortID    `json:"-"`              // that is, or may be, off
 	Mode  string    `json:"mode,omitempty"` // as [ModeKeeper] names it
-	Since time.Time `json:"since"`
+	Since time.Time `json:"since"`          // when it was written
 }
 
 // OpenJournal opens the journal in the file, and makes it when there is none;

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// PortID names a port of a PSE as pethPsePortGroupIndex and pethPsePortIndex
-// do (RFC 3621): both from 1 to 2147483647. The zero value names no port. In
+// PortID names a port of a PSE: Group and Port are RFC 3621's
+// pethPsePortGroupIndex and pethPsePortIndex, both from 1 to 2147483647. The zero value names no port. In
 // text it is "group.port", as in "1.24".
 type PortID struct{ Group, Port int }
 

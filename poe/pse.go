@@ -53,8 +53,8 @@ type ModeKeeper interface {
 
 // Supply is a group's main power source (pethMainPseTable).
 type Supply struct {
-	Group     int     `json:"group"`
-	On        bool    `json:"on"`
+	Group     int     `json:"group"`     // pethMainPseGroupIndex, from 1
+	On        bool    `json:"on"`        // it feeds its ports
 	Watts     float64 `json:"watts"`     // nominal
 	Used      float64 `json:"used"`      // watts
 	Threshold int     `json:"threshold"` // percent of Watts at which the switch raises an alarm; 0 when not known

@@ -11,6 +11,7 @@ import (
 // numbers are those of RFC 3621; the zero value is not known.
 type Admin int
 
+// The admin states of RFC 3621.
 const (
 	AdminEnabled  Admin = 1
 	AdminDisabled Admin = 2
@@ -34,13 +35,14 @@ func (a *Admin) UnmarshalText(text []byte) error {
 // The numbers are those of RFC 3621; the zero value is not known.
 type Detection int
 
+// The detection states of RFC 3621, in the words of IEEE 802.3's state diagram.
 const (
-	DetectionDisabled   Detection = 1
-	DetectionSearching  Detection = 2
-	DetectionDelivering Detection = 3
-	DetectionFault      Detection = 4
-	DetectionTest       Detection = 5
-	DetectionOtherFault Detection = 6
+	DetectionDisabled   Detection = 1 // DISABLED
+	DetectionSearching  Detection = 2 // none of the others
+	DetectionDelivering Detection = 3 // POWER_ON
+	DetectionFault      Detection = 4 // TEST_ERROR
+	DetectionTest       Detection = 5 // TEST_MODE
+	DetectionOtherFault Detection = 6 // IDLE, for an error condition
 )
 
 var detectionNames = []string{"unknown", "disabled", "searching", "deliveringPower", "fault", "test", "otherFault"}
@@ -127,12 +129,12 @@ func (c Class) Watts() float64 {
 
 // Status is what a PSE says of a port.
 type Status struct {
-	Port      PortID    `json:"port"`
-	Admin     Admin     `json:"admin"`
-	Detection Detection `json:"detection"`
-	Class     Class     `json:"class"`
-	Watts     float64   `json:"watts"`   // drawn now; 0 unless Metered
-	Metered   bool      `json:"metered"` // whether the PSE measures it
+	Port      PortID    `json:"port"`      // that it is about
+	Admin     Admin     `json:"admin"`     // zero when it is not known
+	Detection Detection `json:"detection"` // zero when it is not known
+	Class     Class     `json:"class"`     // zero when no device is fed
+	Watts     float64   `json:"watts"`     // drawn now; 0 unless Metered
+	Metered   bool      `json:"metered"`   // whether the PSE measures it
 }
 
 // Delivering reports whether the port feeds a device. With no detection status,
@@ -172,8 +174,8 @@ type Counters struct {
 	MPSAbsent        uint32 `json:"mps_absent"`        // the device stopped drawing power
 	InvalidSignature uint32 `json:"invalid_signature"` // what is connected is no PD
 	PowerDenied      uint32 `json:"power_denied"`      // the budget was spent
-	Overload         uint32 `json:"overload"`
-	Short            uint32 `json:"short"`
+	Overload         uint32 `json:"overload"`          // the device drew more than it may
+	Short            uint32 `json:"short"`             // a short circuit
 }
 
 // Since returns by how much each counter moved from an earlier reading. It

@@ -8,8 +8,8 @@ import (
 
 // Snapshot is all of a PSE's ports at one time.
 type Snapshot struct {
-	Time    time.Time `json:"time"`
-	Ports   []Status  `json:"ports"`
+	Time    time.Time `json:"time"`              // when the PSE had answered
+	Ports   []Status  `json:"ports"`             // all of them
 	Changes []Change  `json:"changes,omitempty"` // since the snapshot before
 }
 

@@ -24,9 +24,9 @@ func (n Namespace) Apply(context.Context, []Step) error { return unsupported("ap
 
 // Watcher keeps a host as it is wanted.
 type Watcher struct {
-	Namespace Namespace
-	Interval  time.Duration
-	Log       *slog.Logger
+	Namespace Namespace     // as on Linux
+	Interval  time.Duration // as on Linux
+	Log       *slog.Logger  // as on Linux
 }
 
 // Watch needs Linux.

@@ -12,8 +12,8 @@ type State struct {
 
 // Parent is an interface that carries VLANs.
 type Parent struct {
-	Name string
-	MTU  int
+	Name string // as eth0
+	MTU  int    // in octets
 	// Up is the administrator's will, whether or not there is a carrier.
 	Up bool
 

@@ -211,10 +211,14 @@ func TestTraps(t *testing.T) {
 				ip netns add away; ip link add link eth0 name away up netns away type vlan id 13
 				ip -n other link add link switch name back netns 1 type vlan id 12`)
 			defer shell(t, "ip link delete eth1; ip link delete back; ip netns delete away")
-			// What duplicate address detection finds meanwhile is no change of ours.
 			strangers := func() string {
-				return strings.ReplaceAll(shell(t, "ip -o -d address show dev eth0; ip -o -d address show dev eth0.900; ip -o -d address show dev eth1.10; ip -n away -o -d link show away"), " tentative", "")
+				return shell(t, "ip -o -d address show dev eth0; ip -o -d address show dev eth0.900; ip -o -d address show dev eth1.10; ip -n away -o -d link show away")
 			}
+			// Only once the kernel has done with its own changes are all others ours.
+			eventually(t, "links up and addresses no longer tentative", func() bool {
+				now := strangers()
+				return strings.Count(now, "fe80::") == 3 && strings.Contains(now, " state UP ") && !strings.Contains(now, "tentative")
+			})
 			was := strangers()
 			want := one(same)
 			apply(t, want)

@@ -38,8 +38,8 @@ type Internet struct {
 
 // A Zone is one zone of an Internet.
 type Zone struct {
-	Origin  string
-	Servers []netip.Addr
+	Origin  string       // absolute: "example.org."
+	Servers []netip.Addr // simulated addresses
 	// Delay is how long a change by the zone's Provider takes to show: at the last
 	// server all of it, at the others as much less.
 	Delay time.Duration

@@ -13,8 +13,8 @@ import (
 
 // A Subject is a provider under test.
 type Subject struct {
-	Provider acme.Provider
-	Zone     string // in which the suite works: "example.org."
+	Provider acme.Provider // under test
+	Zone     string        // in which the suite works: "example.org."
 	// Lookup returns the values of the TXT records that are published at a name,
 	// by another way than the provider's.
 	Lookup func(name string) []string

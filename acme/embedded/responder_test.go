@@ -91,7 +91,7 @@ func TestAnswers(t *testing.T) {
 	}
 	require.True(t, ask(t, "udp", server, "many."+zone, dns.TypeTXT).Truncated)
 	require.Error(t, r.AppendTXT(t.Context(), acme.Record{Name: "example.org.", Value: "v"}))
-	require.ErrorIs(t, r.DeleteTXT(t.Context(), acme.Record{Name: "example.org.", Value: "v"}), acme.ErrNoZone)
+	require.NoError(t, r.DeleteTXT(t.Context(), acme.Record{Name: "example.org.", Value: "v"}), "of an earlier process")
 }
 
 func TestLimits(t *testing.T) {

@@ -43,7 +43,7 @@ import (
 // A Provider is one of lego's. Its calls are made one at a time, as many of
 // them read a zone's records and write them back.
 type Provider struct {
-	DNS challenge.Provider
+	DNS challenge.Provider // required
 
 	mu sync.Mutex
 }

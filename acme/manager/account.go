@@ -8,12 +8,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -21,20 +20,18 @@ import (
 )
 
 // An ExternalAccount binds the account to one that exists already (RFC 8555
-// section 7.3.4). It prints without its secret.
+// section 7.3.4).
 type ExternalAccount struct {
-	KeyID string
-	HMAC  string // in base64url
+	KeyID string      // the authority's name of the key
+	HMAC  acme.Secret // in base64url
 }
 
 // String returns the key's identifier.
 func (e ExternalAccount) String() string { return e.KeyID }
 
-// GoString keeps the secret out of %#v.
-func (e ExternalAccount) GoString() string { return e.KeyID }
-
-// LogValue keeps the secret out of logs.
-func (e ExternalAccount) LogValue() slog.Value { return slog.StringValue(e.KeyID) }
+// Format is for all verbs of package fmt: wrong ones print a pointer's fields
+// without asking their methods.
+func (e ExternalAccount) Format(f fmt.State, _ rune) { io.WriteString(f, e.String()) }
 
 // KeyType is the kind of a certificate's key.
 type KeyType string
@@ -76,41 +73,63 @@ type account struct {
 
 // account connects to the authority with the account that there is, or a new one.
 func (m *Manager) account(ctx context.Context) (*client, error) {
+	// An authority that is slow to answer one does not have others wait for a lock.
+	if key, err := m.readAccountKey(); err == nil {
+		if a, err := m.readAccount(); err == nil {
+			return m.connect(ctx, a.URL, key)
+		}
+	}
 	unlock, err := (&acme.Journal{Dir: m.Dir}).Lock(ctx, "account")
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	key, err := m.accountKey()
+	key, err := m.readAccountKey()
+	if errors.Is(err, fs.ErrNotExist) {
+		m.forgetAccount() // it is lost with its key
+		key, err = m.newAccountKey()
+	}
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(m.accountDir(), "account.json")
-	var a account
-	data, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(data, &a)
+	a, err := m.readAccount()
+	if err == nil { // another one was faster
+		return m.connect(ctx, a.URL, key)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.log().Warn("the account's file is damaged; asking the authority", "file", path, "error", err)
-		a = account{}
+	if !errors.Is(err, fs.ErrNotExist) {
+		m.log().Warn("the account's file is damaged; asking the authority", "file", m.accountPath(), "error", err)
 	}
-	c, err := connect(ctx, m.Client, m.ca(), a.URL, key)
-	if err != nil || a.URL != "" {
-		return c, m.unreachable(err)
+	c, err := m.connect(ctx, "", key)
+	if err != nil {
+		return nil, err
 	}
 	if a.URL, err = m.register(c); err != nil {
 		return nil, fmt.Errorf("account at %s: %w", m.ca(), err)
 	}
-	a.CA = m.ca()
-	return c, m.writeJSON(path, a)
+	a.CA, c.account = m.ca(), a.URL
+	return c, m.writeJSON(m.accountPath(), a)
 }
 
-func (m *Manager) unreachable(err error) error {
-	if err == nil {
-		return nil
+func (m *Manager) connect(ctx context.Context, account string, key crypto.Signer) (*client, error) {
+	c, err := connect(ctx, m.Client, m.ca(), account, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority %s: %w", m.ca(), err)
 	}
-	return fmt.Errorf("certificate authority %s: %w", m.ca(), err)
+	return c, nil
+}
+
+func (m *Manager) accountPath() string { return filepath.Join(m.accountDir(), "account.json") }
+
+func (m *Manager) readAccount() (account, error) {
+	var a account
+	err := m.readJSON(m.accountPath(), &a)
+	if err == nil && a.URL == "" {
+		err = errors.New("no URL in it")
+	}
+	if err != nil {
+		return account{}, err
+	}
+	return a, nil
 }
 
 func (m *Manager) register(c *client) (string, error) {
@@ -126,34 +145,38 @@ func (m *Manager) register(c *client) (string, error) {
 
 // forgetAccount has the account registered again, by the next attempt.
 func (m *Manager) forgetAccount() {
-	os.Remove(filepath.Join(m.accountDir(), "account.json"))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unwritten, m.accountPath())
+	os.Remove(m.accountPath())
 }
 
-// accountKey reads the account's key, or makes one. It is on disk before the
-// authority hears of it.
-func (m *Manager) accountKey() (crypto.Signer, error) {
-	path := filepath.Join(m.accountDir(), "key.pem")
-	data, err := os.ReadFile(path)
-	if err == nil {
-		key, err := parseKey(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w; without it the account is lost: restore the file, or remove its directory for a new account", path, err)
-		}
-		return key, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+func (m *Manager) accountKeyPath() string { return filepath.Join(m.accountDir(), "key.pem") }
+
+func (m *Manager) readAccountKey() (crypto.Signer, error) {
+	data, err := os.ReadFile(m.accountKeyPath())
+	if err != nil {
 		return nil, fmt.Errorf("account key: %w", err)
 	}
+	key, err := parseKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; without it the account is lost: restore the file, or remove its directory for a new account", m.accountKeyPath(), err)
+	}
+	return key, nil
+}
+
+// newAccountKey makes one. It is on disk before the authority hears of it.
+func (m *Manager) newAccountKey() (crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	data, err = encodeKey(key)
+	data, err := encodeKey(key)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
+		err = os.MkdirAll(m.accountDir(), 0o700)
 	}
 	if err == nil {
-		err = writeFile(path, data)
+		err = writeFile(m.accountKeyPath(), data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("account key: %w", err)

@@ -7,17 +7,25 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/acme"
 )
 
 // selfMade returns a certificate for example.org with a serial number.
@@ -28,7 +36,7 @@ func selfMade(t testing.TB, number int64, notBefore time.Time, life time.Duratio
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return &issued{key, append(block, block...)}
+	return &issued{key: key, chain: append(block, block...)}
 }
 
 var example = Certificate{Names: []string{"example.org"}}
@@ -128,6 +136,75 @@ func TestOrderIsResumed(t *testing.T) {
 	a.verify(t, m, "example.org", "example.org")
 }
 
+// Downloads that fail are repeated; the order is not.
+func TestDownloadIsRepeated(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	for _, status := range []int{http.StatusNotFound, http.StatusBadGateway} {
+		a.refuse("/certZ/", "serverInternal", "down", status, nil)
+		require.ErrorContains(t, m.Ensure(t.Context(), "example.org"), "download of the certificate, which is tried again: down")
+	}
+	a.intercept(nil)
+	m.Clock = func() time.Time { return time.Now().Add(-time.Minute) } // it was set
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 1, a.ordered())
+	a.verify(t, m, "example.org", "example.org")
+}
+
+// Nor is it when the finalization did not get through; one that the authority
+// does not know any more is.
+func TestFinalizationIsRepeated(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	a.refuse("/finalize-order/", "serverInternal", "down", http.StatusInternalServerError, nil)
+	require.Error(t, m.Ensure(t.Context(), "example.org"))
+	a.intercept(nil)
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 1, a.ordered())
+
+	a.refuse("/certZ/", "serverInternal", "down", http.StatusBadGateway, nil)
+	require.Error(t, m.Renew(t.Context(), "example.org"))
+	ordered := a.ordered()
+	a.refuse("/my-order/", "malformed", "no such order", http.StatusNotFound, nil)
+	require.Error(t, m.Renew(t.Context(), "example.org"))
+	require.Greater(t, a.ordered(), ordered)
+}
+
+// A crash after the switch, before that is written down: the certificate in place
+// is not taken for the next one.
+func TestOrderIsSettled(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.step = func(step string) {
+		if step == "switched" {
+			panic("crash")
+		}
+	}
+	require.PanicsWithValue(t, "crash", func() { m.Ensure(t.Context(), "example.org") })
+	m.step = nil
+	first := a.verify(t, m, "example.org", "example.org")
+	require.NoError(t, m.Renew(t.Context(), "example.org"))
+	require.NotEqual(t, first.SerialNumber, a.verify(t, m, "example.org", "example.org").SerialNumber)
+	require.Equal(t, 2, a.ordered())
+}
+
+// An order that a crash has left is not taken up again when it is old.
+func TestStaleOrderIsDropped(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	m.Certificates = []Certificate{{Names: []string{"example.org"}, Profile: "default"}}
+	m.step = func(step string) {
+		if step == "before the version is there" {
+			panic("crash")
+		}
+	}
+	require.PanicsWithValue(t, "crash", func() { m.Ensure(t.Context(), "example.org") })
+	m.step = nil
+	m.Clock = func() time.Time { return time.Now().Add(60 * 24 * time.Hour) }
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Equal(t, 2, a.ordered())
+}
+
 func TestRenewal(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	day := 24 * time.Hour
@@ -207,6 +284,62 @@ func TestRun(t *testing.T) {
 	err = m.Run(t.Context())
 	require.ErrorContains(t, err, "two certificates named host0.example.org")
 	require.ErrorContains(t, err, "1 to 100 names")
+}
+
+// One certificate whose record takes for ever to show does not keep the others
+// waiting.
+func TestSlowCertificate(t *testing.T) {
+	a := newAuthority(t, options{})
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(begun) })
+	a.Mangle = func(_ netip.Addr, answer *dns.Msg) *dns.Msg {
+		if answer.Question[0].Qtype == dns.TypeTXT && strings.Contains(answer.Question[0].Name, "slow") && len(answer.Answer) > 0 {
+			begin()
+			answer.Answer = nil
+		}
+		return answer
+	}
+	m := a.manager(t)
+	m.Solver.Checker.Timeout = time.Hour
+	m.Certificates = []Certificate{{Names: []string{"slow.example.org"}}, {Names: []string{"quick.example.org"}}}
+	require.NoError(t, m.save(m.Certificates[1], state{Failures: 1, NextTry: time.Now().Add(time.Second)}))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- m.Run(ctx) }()
+	<-begun
+	eventually(t, func() bool { _, err := m.current(m.Certificates[1]); return err == nil })
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// A challenge that could not be withdrawn is removed by Run.
+func TestRunReaps(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	provider := &stubborn{Provider: a.Provider()}
+	m.Solver.Provider = provider
+	require.NoError(t, m.Ensure(t.Context(), "example.org"))
+	require.Len(t, a.zone.TXT("_acme-challenge.example.org."), 1)
+	provider.gone.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- m.Run(ctx) }()
+	eventually(t, func() bool { return len(a.zone.TXT("_acme-challenge.example.org.")) == 0 })
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// stubborn is a provider that deletes nothing until it gives way.
+type stubborn struct {
+	acme.Provider
+	gone atomic.Bool
+}
+
+func (s *stubborn) DeleteTXT(ctx context.Context, r acme.Record) error {
+	if !s.gone.Load() {
+		return errors.New("out of order")
+	}
+	return s.Provider.DeleteTXT(ctx, r)
 }
 
 func eventually(t testing.TB, done func() bool) {

@@ -92,6 +92,30 @@ func (c Certificate) keyMode() fs.FileMode {
 	return cmp.Or(c.Mode.Perm(), 0o600)
 }
 
+// access tells who may read the private key.
+func (c Certificate) access() string { return fmt.Sprintf("%s %s", c.keyMode(), c.Group) }
+
+// permit gives the private key that is in place another group or mode, when the
+// certificate has got these since; the server may not have been able to read it.
+func (m *Manager) permit(c Certificate, s *state, current *loadedCertificate) error {
+	if current == nil || s.Access == "" || s.Access == c.access() {
+		return nil
+	}
+	gid, err := groupID(c.Group)
+	if err != nil {
+		return fmt.Errorf("manager: %s: %w", c.ID(), err)
+	}
+	path := filepath.Join(m.output(), c.ID(), current.version, "privkey.pem")
+	if gid >= 0 {
+		err = os.Chown(path, -1, gid)
+	}
+	if err = errors.Join(err, os.Chmod(path, c.keyMode())); err != nil {
+		return fmt.Errorf("manager: %s: %w", c.ID(), err)
+	}
+	s.Access, s.ReloadDue = c.access(), len(c.Reload) > 0
+	return m.save(c, *s)
+}
+
 // writeSynced writes a file that nobody else can read before it has its group.
 func writeSynced(path string, data []byte, mode fs.FileMode, gid int) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)

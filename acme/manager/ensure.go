@@ -3,9 +3,13 @@ package manager
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"time"
@@ -31,11 +35,24 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 	}
 	defer unlock()
 	s := m.load(c)
+	if err := s.withdraw(); err != nil { // of an earlier run
+		m.log().Warn("files of http-01 are left", "certificate", c.ID(), "error", err)
+	}
 	current, err := m.current(c)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.log().Warn("the certificate in place cannot be used", "certificate", c.ID(), "error", err)
+	}
+	if err == nil && s.settled(current.leaf) {
+		s.settle(current.leaf)
+	}
 	if err == nil {
 		m.askRenewal(ctx, c, &s, current.leaf)
 	}
-	if err != nil || force || m.orderDue(c, s, current.leaf) {
+	if err := m.permit(c, &s, current); err != nil {
+		return err
+	}
+	at, _ := m.nextOrder(c, s, current)
+	if force || current == nil && !patient || !at.After(m.now()) {
 		if err := m.mayTry(c, s, patient); err != nil {
 			return err
 		}
@@ -48,7 +65,7 @@ func (m *Manager) ensure(ctx context.Context, c Certificate, force, patient bool
 		}
 	}
 	if !s.ReloadDue {
-		return nil
+		return m.usable(c, s)
 	}
 	if patient && !due(s.NextTry, m.now()) {
 		return &WaitError{c.ID(), s.NextTry, s.LastError}
@@ -98,7 +115,7 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 	if err != nil {
 		return err
 	}
-	s.ReloadDue = len(c.Reload) > 0 // noted first: a crash must not lose it
+	s.ReloadDue, s.Access = len(c.Reload) > 0, c.access() // noted first: a crash must not lose it
 	if err := m.save(c, *s); err != nil {
 		return err
 	}
@@ -107,8 +124,10 @@ func (m *Manager) replace(ctx context.Context, c Certificate, s *state, old *x50
 		return err
 	}
 	m.log().Info("certificate", "name", c.ID(), "serial", serial(leaf), "expires", leaf.NotAfter)
-	s.Order, s.RevokedSerial, s.Suggested, s.AskAgain = nil, "", nil, time.Time{}
-	s.Serial = serial(leaf)
+	if !m.now().Before(leaf.NotAfter) || m.now().Before(leaf.NotBefore.Add(-maxSkew)) {
+		m.log().Warn("the new certificate is not valid by this clock: is that right?", "name", c.ID(), "begins", leaf.NotBefore, "expires", leaf.NotAfter)
+	}
+	s.settle(leaf)
 	return m.save(c, *s)
 }
 
@@ -137,36 +156,73 @@ func run(ctx context.Context, command []string) error {
 	return nil
 }
 
-// orderDue reports whether the current certificate does not do any more.
-func (m *Manager) orderDue(c Certificate, s state, leaf *x509.Certificate) bool {
-	if !sameNames(leaf.DNSNames, c.names()) || s.Profile != c.Profile && s.Serial != "" || s.RevokedSerial == serial(leaf) {
-		return true
+// usable returns an error when there is no certificate in place that is valid now,
+// although it is too early for the next: then this clock is wrong, or the
+// authority's.
+func (m *Manager) usable(c Certificate, s state) error {
+	current, err := m.current(c)
+	next, why := m.nextOrder(c, s, current)
+	if err != nil {
+		return &WaitError{c.ID(), next, why}
 	}
-	at, _ := m.renewalOf(c, s, leaf)
-	return !at.After(m.now())
+	if !m.now().Before(current.leaf.NotAfter) {
+		return &WaitError{c.ID(), next, "the certificate in place ended at " + current.leaf.NotAfter.UTC().Format(time.RFC3339) + " by this clock: is that right?"}
+	}
+	return nil
 }
 
-// renewalOf returns when the current certificate is to be renewed, and why then.
-func (m *Manager) renewalOf(c Certificate, s state, leaf *x509.Certificate) (time.Time, string) {
+// nextOrder returns when the next certificate is to be ordered, and why then. The
+// current one is nil when there is none.
+func (m *Manager) nextOrder(c Certificate, s state, current *loadedCertificate) (time.Time, string) {
+	if current == nil {
+		return m.spaced(m.now(), s.Origin.Ordered.Add(lostSpacing), "there is none yet")
+	}
+	leaf := current.leaf
 	switch {
 	case s.RevokedSerial == serial(leaf):
 		return m.now(), "it is revoked"
 	case !sameNames(leaf.DNSNames, c.names()):
 		return m.now(), "other names are wanted"
+	case m.foreign(s.Origin, leaf):
+		return m.now(), "another authority or account is wanted"
+	case s.Origin.CA != "" && s.Origin.Profile != c.Profile:
+		return m.now(), "another profile is wanted"
 	}
-	return renewal(leaf.NotBefore, leaf.NotAfter, s.Suggested)
+	at, why := renewal(leaf.NotBefore, leaf.NotAfter, s.Suggested)
+	return m.spaced(at, s.Origin.Ordered.Add(spacing(leaf.NotAfter.Sub(leaf.NotBefore))), why)
+}
+
+// spaced puts an order off until the spacing allows it.
+func (m *Manager) spaced(at, allowed time.Time, why string) (time.Time, string) {
+	if at.Before(allowed) && !due(allowed, m.now()) {
+		return allowed, why + ", but the last order is too recent"
+	}
+	return at, why
+}
+
+// foreign reports whether the current certificate is of another authority or
+// account.
+func (m *Manager) foreign(o origin, leaf *x509.Certificate) bool {
+	if o.Serial != serial(leaf) || o.CA == "" {
+		return false // nobody knows
+	}
+	a, err := m.readAccount()
+	return o.CA != m.ca() || err == nil && o.Account != a.URL
 }
 
 // askRenewal asks the authority when to renew, if it is time to ask. Without an
 // answer the one before holds.
 func (m *Manager) askRenewal(ctx context.Context, c Certificate, s *state, leaf *x509.Certificate) {
-	if s.Serial != serial(leaf) {
-		s.Serial, s.Suggested, s.AskAgain = serial(leaf), nil, time.Time{}
+	if s.Origin.Serial != serial(leaf) {
+		s.Origin, s.Suggested, s.AskAgain = origin{Serial: serial(leaf)}, nil, time.Time{}
 	}
-	if !due(s.AskAgain, m.now()) {
+	if !due(s.AskAgain, m.now()) || m.foreign(s.Origin, leaf) {
 		return
 	}
 	suggested, retry, err := m.fetchRenewal(ctx, leaf)
+	if ctx.Err() != nil {
+		return // that is no answer
+	}
 	switch {
 	case err == nil:
 		s.Suggested = suggested.choose(s.Suggested)
@@ -182,7 +238,9 @@ func (m *Manager) askRenewal(ctx context.Context, c Certificate, s *state, leaf 
 }
 
 func (m *Manager) fetchRenewal(ctx context.Context, leaf *x509.Certificate) (window, time.Duration, error) {
-	key, err := m.accountKey()
+	// The question is not signed: the account's key is left alone, and lego has
+	// another one.
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return window{}, 0, err
 	}
@@ -195,24 +253,24 @@ func (m *Manager) fetchRenewal(ctx context.Context, leaf *x509.Certificate) (win
 
 // nextLook returns when Run should see to a certificate again.
 func (m *Manager) nextLook(c Certificate) time.Time {
-	s := m.load(c)
-	current, err := m.current(c)
+	now, s := m.now(), m.load(c)
+	current, _ := m.current(c)
+	at, _ := m.nextOrder(c, s, current)
+	if s.ReloadDue {
+		at = now
+	}
 	var wait *WaitError
-	if errors.As(m.mayTry(c, s, true), &wait) {
-		return wait.Until
+	if errors.As(m.mayTry(c, s, true), &wait) && wait.Until.After(at) {
+		at = wait.Until
 	}
-	if err != nil || s.ReloadDue {
-		return m.now().Add(firstBackoff)
-	}
-	at, _ := m.renewalOf(c, s, current.leaf)
-	if s.AskAgain.Before(at) {
+	if s.AskAgain.After(now) && s.AskAgain.Before(at) {
 		at = s.AskAgain
 	}
-	if at.Before(m.now()) {
-		return m.now().Add(firstPoll)
+	if earliest := now.Add(minLook); at.Before(earliest) {
+		return earliest
 	}
-	if limit := m.now().Add(maxWait); at.After(limit) {
-		return limit
+	if latest := now.Add(maxWait); at.After(latest) {
+		return latest
 	}
 	return at
 }

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -32,30 +35,36 @@ const (
 // token is the form of one (RFC 8555 section 8.3): it becomes a file's name.
 var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
-// present makes the key authorizations of tokens available until the returned
-// function is called.
-func (h *HTTP01) present(ctx context.Context, tokens map[string]string) (withdraw func() error, err error) {
+// checkTokens refuses what cannot be the name of a file.
+func checkTokens(tokens map[string]string) error {
 	for t := range tokens {
 		if !token.MatchString(t) {
-			return nil, errors.New("manager: the authority's token has not the form of RFC 8555")
+			return errors.New("manager: the authority's token has not the form of RFC 8555")
 		}
 	}
-	if h.Webroot != "" {
-		return h.write(tokens)
-	}
-	return h.listen(ctx, tokens)
+	return nil
 }
 
 // presentHTTP presents tokens; one order at a time listens.
-func (m *Manager) presentHTTP(ctx context.Context, h *HTTP01, tokens map[string]string) (func() error, error) {
-	if h.Webroot != "" {
-		return h.present(ctx, tokens)
+func (m *Manager) presentHTTP(ctx context.Context, c Certificate, s *state, tokens map[string]string) (func() error, error) {
+	if err := checkTokens(tokens); err != nil {
+		return nil, err
+	}
+	if c.HTTP01.Webroot != "" {
+		s.Presented = presented{c.HTTP01.Webroot, slices.Sorted(maps.Keys(tokens))}
+		if err := m.save(c, *s); err != nil {
+			return nil, err
+		}
+		if err := c.HTTP01.write(tokens); err != nil {
+			return nil, errors.Join(err, s.withdraw())
+		}
+		return s.withdraw, nil
 	}
 	unlock, err := m.lock(ctx, "http-01")
 	if err != nil {
 		return nil, err
 	}
-	withdraw, err := h.present(ctx, tokens)
+	withdraw, err := c.HTTP01.listen(ctx, tokens)
 	if err != nil {
 		unlock()
 		return nil, err
@@ -66,31 +75,54 @@ func (m *Manager) presentHTTP(ctx context.Context, h *HTTP01, tokens map[string]
 	}, nil
 }
 
-func (h *HTTP01) write(tokens map[string]string) (func() error, error) {
-	dir := filepath.Join(h.Webroot, wellKnown)
-	if _, err := os.Stat(h.Webroot); err != nil {
-		return nil, fmt.Errorf("manager: webroot: %w", err)
+// withdraw removes the files that are presented.
+func (s *state) withdraw() error {
+	if s.Presented.Webroot == "" {
+		return nil
 	}
-	withdraw := func() error {
-		var errs []error
-		for t := range tokens {
-			if err := os.Remove(filepath.Join(dir, t)); err != nil && !errors.Is(err, os.ErrNotExist) {
-				errs = append(errs, err)
-			}
+	root, err := os.OpenRoot(s.Presented.Webroot)
+	if errors.Is(err, fs.ErrNotExist) { // and the files with it
+		s.Presented = presented{}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("manager: webroot: %w", err)
+	}
+	defer root.Close()
+	var errs []error
+	for _, t := range s.Presented.Tokens {
+		if err := root.Remove(tokenPath(t)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("manager: webroot: %w", err))
 		}
-		return errors.Join(errs...)
 	}
-	err := os.MkdirAll(dir, 0o755)
+	if len(errs) == 0 {
+		s.Presented = presented{}
+	}
+	return errors.Join(errs...)
+}
+
+// write writes files. Whoever may write into the webroot cannot have us write
+// anywhere else by a symbolic link.
+func (h *HTTP01) write(tokens map[string]string) error {
+	root, err := os.OpenRoot(h.Webroot)
+	if err != nil {
+		return fmt.Errorf("manager: webroot: %w", err)
+	}
+	defer root.Close()
+	err = root.MkdirAll(filepath.Dir(tokenPath("t")), 0o755)
 	for t, text := range tokens {
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, t), []byte(text), 0o644)
+			err = root.WriteFile(tokenPath(t), []byte(text), 0o644)
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("manager: webroot: %w", err), withdraw())
+		return fmt.Errorf("manager: webroot: %w", err)
 	}
-	return withdraw, nil
+	return nil
 }
+
+// tokenPath is where a token's file is below the webroot.
+func tokenPath(token string) string { return filepath.FromSlash(wellKnown[1:] + token) }
 
 func (h *HTTP01) listen(ctx context.Context, tokens map[string]string) (func() error, error) {
 	var config net.ListenConfig

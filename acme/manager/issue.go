@@ -31,15 +31,12 @@ type issued struct {
 
 // order gets a certificate: by an order that a crash has left, or a new one.
 func (m *Manager) order(ctx context.Context, c Certificate, s *state, replaced *x509.Certificate) (*issued, error) {
-	if s.RevokedSerial != "" && replaced != nil && serial(replaced) == s.RevokedSerial {
-		replaced = nil
-	}
 	client, err := m.account(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if got := m.resume(ctx, client, c, s); got != nil {
-		return got, nil
+	if got, err := m.resume(ctx, client, c, s); got != nil || err != nil {
+		return got, err
 	}
 	got, err := m.newOrder(ctx, client, c, s, replaced)
 	if isProblem(err, "accountDoesNotExist") {
@@ -49,16 +46,12 @@ func (m *Manager) order(ctx context.Context, c Certificate, s *state, replaced *
 }
 
 func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s *state, replaced *x509.Certificate) (*issued, error) {
-	replacing := ""
-	if replaced != nil {
-		replacing = replaces(replaced)
-	}
-	o, err := client.newOrder(c.names(), c.Profile, replacing)
+	o, err := m.request(client, c, s, replaced)
 	if err != nil {
 		return nil, m.orderError(client, c, err)
 	}
 	m.log().Info("ordered", "certificate", c.ID(), "names", len(c.Names), "order", o.url)
-	if err := m.prove(ctx, client, c, o); err != nil {
+	if err := m.prove(ctx, client, c, s, o); err != nil {
 		return nil, err
 	}
 	generate, err := c.KeyType.generate()
@@ -73,18 +66,31 @@ func (m *Manager) newOrder(ctx context.Context, client *client, c Certificate, s
 	if err != nil {
 		return nil, err
 	}
-	s.Order = &pending{URL: o.url, CA: m.ca(), Names: c.names(), Profile: c.Profile, Key: encoded}
+	s.Order = &pending{o.url, c.names(), encoded, origin{CA: m.ca(), Account: client.account, Profile: c.Profile, Ordered: m.now()}}
 	if err := m.save(c, *s); err != nil {
 		return nil, err
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: c.names()}, key)
-	if err != nil {
+	if err := m.finalize(client, c, o, key); err != nil {
 		return nil, err
 	}
-	if err := client.finalize(o, csr); err != nil {
-		return nil, err
+	return m.fetch(ctx, client, c, s, key)
+}
+
+// request asks for an order that replaces a certificate of the same account (RFC
+// 9773 section 5). An authority that does not know that one must not keep us
+// from the next.
+func (m *Manager) request(client *client, c Certificate, s *state, replaced *x509.Certificate) (order, error) {
+	replacing := ""
+	from := s.Origin
+	if replaced != nil && from.Serial == serial(replaced) && from.CA == m.ca() && from.Account == client.account && s.RevokedSerial != from.Serial {
+		replacing = replaces(replaced)
 	}
-	return m.fetch(ctx, client, c, o.url, key)
+	o, err := client.newOrder(c.names(), c.Profile, replacing)
+	if replacing != "" && (isProblem(err, "malformed") || isProblem(err, "unauthorized")) {
+		m.log().Info("the authority does not let the certificate be replaced", "certificate", c.ID(), "error", err)
+		o, err = client.newOrder(c.names(), c.Profile, "")
+	}
+	return o, err
 }
 
 // orderError adds what there is to choose from.
@@ -95,48 +101,79 @@ func (m *Manager) orderError(client *client, c Certificate, err error) error {
 	return err
 }
 
-// resume fetches the certificate of an order that was finalized before a crash.
-func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *state) *issued {
-	p := s.Order
-	if p == nil || p.CA != m.ca() || p.Profile != c.Profile || !sameNames(p.Names, c.names()) {
-		return nil
+// resume gets the certificate of an order that is under way already: a failure
+// of the network or of the disk is no reason for another order. It returns nil
+// when there is none.
+func (m *Manager) resume(ctx context.Context, client *client, c Certificate, s *state) (*issued, error) {
+	if s.Order == nil {
+		return nil, nil
 	}
-	key, err := parseKey(p.Key)
+	key, err := parseKey(s.Order.Key)
+	if err != nil || !m.useful(s.Order, c, client.account) {
+		s.Order = nil
+		return nil, nil
+	}
+	o, err := client.order(s.Order.URL)
+	switch {
+	case refused(err):
+		s.Order = nil
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case o.status == "ready":
+		if err = m.save(c, *s); err == nil {
+			err = m.finalize(client, c, o, key)
+		}
+	case o.status != "valid" && o.status != "processing":
+		s.Order = nil
+		return nil, nil
+	}
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	o, err := client.order(p.URL)
-	if err != nil || o.status != "valid" && o.status != "processing" {
-		return nil
-	}
-	got, err := m.fetch(ctx, client, c, p.URL, key)
-	if err != nil {
-		return nil
-	}
-	m.log().Info("fetched what an earlier run had ordered", "certificate", c.ID())
-	return got
+	m.log().Info("going on with an earlier order", "certificate", c.ID(), "order", o.url)
+	return m.fetch(ctx, client, c, s, key)
 }
 
-// fetch waits for the certificate of a finalized order, and chooses its chain.
-func (m *Manager) fetch(ctx context.Context, client *client, c Certificate, url string, key crypto.Signer) (*issued, error) {
+func (m *Manager) finalize(client *client, c Certificate, o order, key crypto.Signer) error {
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: c.names()}, key)
+	if err != nil {
+		return err
+	}
+	return client.finalize(o, csr)
+}
+
+// useful reports whether a pending order is for what is wanted, and not so old
+// that its certificate would not be a new one.
+func (m *Manager) useful(p *pending, c Certificate, account string) bool {
+	from := p.Origin
+	return from.CA == m.ca() && from.Account == account && from.Profile == c.Profile && sameNames(p.Names, c.names()) &&
+		m.now().Sub(from.Ordered).Abs() < maxWait
+}
+
+// fetch waits for the certificate of the pending order, which is finalized, and
+// chooses its chain. An order that comes to nothing is pending no more.
+func (m *Manager) fetch(ctx context.Context, client *client, c Certificate, s *state, key crypto.Signer) (*issued, error) {
 	var o order
 	err := poll(ctx, func() (bool, error) {
 		var err error
-		o, err = client.order(url)
-		if err == nil && o.status == "invalid" {
-			err = errors.New("the authority has made the order invalid, without saying why")
-		}
-		return o.status == "valid", err
+		o, err = client.order(s.Order.URL)
+		return o.status == "valid" || o.problem != nil, err
 	})
 	if err != nil {
 		return nil, err
 	}
+	if o.problem != nil {
+		s.Order = nil
+		return nil, o.problem
+	}
 	chains, err := client.chains(o.certificate)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("download of the certificate, which is tried again: %w", err)
 	}
 	chain := preferred(chains, c.PreferredChain)
 	if err := fits(chain, c.names(), key); err != nil {
+		s.Order = nil
 		return nil, err
 	}
 	return &issued{key, chain}, nil
@@ -159,14 +196,19 @@ func fits(chain []byte, names []string, key crypto.Signer) error {
 	if err != nil {
 		return err
 	}
-	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(certs[0].PublicKey) {
+	if !belongs(certs[0], key) {
 		return errors.New("the authority's certificate is for another key")
 	}
 	if !sameNames(certs[0].DNSNames, names) {
 		return fmt.Errorf("the authority's certificate is for %s", strings.Join(certs[0].DNSNames, " "))
 	}
 	return nil
+}
+
+// belongs reports whether a certificate is for a key.
+func belongs(leaf *x509.Certificate, key crypto.Signer) bool {
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(leaf.PublicKey)
 }
 
 func parseChain(chain []byte) ([]*x509.Certificate, error) {
@@ -192,16 +234,24 @@ func splitChain(chain []byte) (leaf, rest []byte) {
 
 // prove proves control of all names of an order at once: all records are
 // published, waited for once, and then looked for.
-func (m *Manager) prove(ctx context.Context, client *client, c Certificate, o order) error {
+func (m *Manager) prove(ctx context.Context, client *client, c Certificate, s *state, o order) error {
+	if len(o.authz) > len(c.names()) {
+		return fmt.Errorf("the authority asks for %d authorizations of %d names", len(o.authz), len(c.names()))
+	}
 	all, err := m.authorizations(client, o.authz)
 	if err != nil {
 		return err
+	}
+	for _, a := range all {
+		if !slices.ContainsFunc(c.names(), func(name string) bool { return strings.TrimPrefix(name, "*.") == a.name }) {
+			return fmt.Errorf("the authority asks for control of %q, which is not in the order", a.name)
+		}
 	}
 	open := slices.DeleteFunc(all, func(a authorization) bool { return a.status == "valid" })
 	if len(open) == 0 {
 		return nil
 	}
-	withdraw, kind, err := m.present(ctx, c, open)
+	withdraw, kind, err := m.present(ctx, c, s, open)
 	if err != nil {
 		m.giveUp(client, open)
 		return err
@@ -234,7 +284,7 @@ func (m *Manager) giveUp(client *client, open []authorization) {
 }
 
 // present publishes the challenges, and returns what takes them back and their type.
-func (m *Manager) present(ctx context.Context, c Certificate, open []authorization) (withdraw func() error, kind string, err error) {
+func (m *Manager) present(ctx context.Context, c Certificate, s *state, open []authorization) (withdraw func() error, kind string, err error) {
 	kind = "dns-01"
 	if c.HTTP01 != nil {
 		kind = "http-01"
@@ -249,7 +299,7 @@ func (m *Manager) present(ctx context.Context, c Certificate, open []authorizati
 		for _, a := range open {
 			tokens[a.challenges[kind].token] = a.challenges[kind].keyAuthorization
 		}
-		withdraw, err = m.presentHTTP(ctx, c.HTTP01, tokens)
+		withdraw, err = m.presentHTTP(ctx, c, s, tokens)
 		return withdraw, kind, err
 	}
 	if m.Solver == nil {

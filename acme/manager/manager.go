@@ -25,8 +25,11 @@ const (
 
 const (
 	maxNames      = 100 // of one certificate
-	maxOrders     = 4   // under way at once
+	maxID         = 200 // bytes; a file's name has 255 at most
+	maxOrders     = 8   // under way at once
 	maxSleep      = time.Minute
+	minLook       = time.Second // between two looks of Run at a certificate
+	reapEvery     = 10 * time.Minute
 	orderTimeout  = 30 * time.Minute
 	reloadTimeout = 2 * time.Minute
 )
@@ -63,13 +66,15 @@ type Manager struct {
 	loaded  map[string]*loadedCertificate // for GetCertificate, by directory
 	dirs    map[string]string             // of each name, for GetCertificate
 	ensured []Certificate
-	step    func(string) // called before each step of a deployment: for tests
+	// unwritten is what state files should hold, by path.
+	unwritten map[string][]byte
+	step      func(string) // called before each step of a deployment: for tests
 }
 
 // A Certificate is one that is wanted.
 type Certificate struct {
-	// Names that it is for, the first one gives it its name. Up to 100, in Unicode
-	// or A-labels.
+	// Names that it is for, the first one, of up to 200 bytes, gives it its name. Up
+	// to 100, in Unicode or A-labels.
 	Names []string
 	// Profile of the authority's: "shortlived", say. Empty: the authority's default.
 	Profile string
@@ -139,6 +144,9 @@ func (c Certificate) Check() error {
 			errs = append(errs, fmt.Errorf("manager: %s: wildcards need dns-01 (RFC 8555 section 7.1.3)", name))
 		}
 	}
+	if len(c.ID()) > maxID {
+		errs = append(errs, fmt.Errorf("manager: the first name gives the certificate's files their names: put one first that has no more than %d bytes", maxID))
+	}
 	if _, err := c.KeyType.generate(); err != nil {
 		errs = append(errs, err)
 	}
@@ -152,6 +160,10 @@ func (c Certificate) Check() error {
 // Unlike Run it tries again at once after a failure, but not against the wish of
 // the authority, nor a sixth time in an hour for a name that was not validated:
 // then the error is a *WaitError.
+//
+// Whatever the clock and the authority say, renewals are six hours apart, or a
+// quarter of the certificate's life when that is less. For one that has ended
+// meanwhile the error is a *WaitError, too.
 func (m *Manager) Ensure(ctx context.Context, names ...string) error {
 	c := m.wanted(names)
 	m.serve(c)
@@ -184,69 +196,19 @@ func (m *Manager) Revoke(ctx context.Context, name string, reason uint) error {
 	if err != nil {
 		return fmt.Errorf("manager: no certificate named %s to revoke: %w", name, err)
 	}
+	s := m.load(c)
+	if from := s.Origin; from.Serial == serial(current.leaf) && from.CA != "" && from.CA != m.ca() {
+		return fmt.Errorf("manager: revoke %s: the certificate is of %s, not of %s: name that authority", name, from.CA, m.ca())
+	}
 	client, err := m.account(ctx)
 	if err != nil {
 		return fmt.Errorf("manager: revoke %s: %w", name, err)
 	}
-	if err := client.revoke(current.leaf.Raw, reason); err != nil {
+	if err := client.revoke(current.leaf.Raw, reason); err != nil && !isProblem(err, "alreadyRevoked") {
 		return fmt.Errorf("manager: revoke %s: %w", name, err)
 	}
-	s := m.load(c)
 	s.RevokedSerial = serial(current.leaf)
 	return m.save(c, s)
-}
-
-// Run keeps all Certificates until ctx ends: it orders those that are missing,
-// renews those that are due and repeats what has failed. It returns an error
-// only when there is nothing that it could do.
-func (m *Manager) Run(ctx context.Context) error {
-	var errs []error
-	seen := map[string]bool{}
-	for _, c := range m.Certificates {
-		errs = append(errs, c.Check())
-		if seen[c.ID()] {
-			errs = append(errs, fmt.Errorf("manager: two certificates named %s", c.ID()))
-		}
-		seen[c.ID()] = true
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	next := make([]time.Time, len(m.Certificates))
-	for {
-		m.round(ctx, next)
-		wait := maxSleep // the clock may jump
-		for _, at := range next {
-			wait = min(wait, at.Sub(m.now()))
-		}
-		timer := time.NewTimer(max(wait, 10*time.Millisecond))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
-	}
-}
-
-// round sees to all certificates whose time has come, a few at once.
-func (m *Manager) round(ctx context.Context, next []time.Time) {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, maxOrders)
-	for i, c := range m.Certificates {
-		if d := next[i].Sub(m.now()); ctx.Err() != nil || d > 0 && d <= maxWait {
-			continue
-		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := m.ensure(ctx, c, false, true); err != nil && !errors.As(err, new(*WaitError)) {
-				m.log().Error("certificate", "name", c.ID(), "error", err)
-			}
-			next[i] = m.nextLook(c)
-		})
-	}
-	wg.Wait()
 }
 
 // wanted returns the certificate of Certificates with these names, or a plain one.
@@ -286,7 +248,7 @@ func (m *Manager) find(name string) (Certificate, error) {
 	if i := slices.Index(c.Names, canonical(name)); i > 0 {
 		c.Names[0], c.Names[i] = c.Names[i], c.Names[0]
 	}
-	c.Profile = s.Profile
+	c.Profile = s.Origin.Profile
 	return c, nil
 }
 

@@ -3,6 +3,7 @@ package manager
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -10,17 +11,20 @@ import (
 // A Problem is what an authority says it will not do, and why (RFC 8555 section
 // 6.7).
 type Problem struct {
-	Type       string // "urn:ietf:params:acme:error:caa"
-	Detail     string // the authority's words
-	Status     int    // of HTTP
-	Names      []string
+	Type       string        // "urn:ietf:params:acme:error:caa"; empty: it was no problem document
+	Detail     string        // the authority's words
+	Status     int           // of HTTP
+	Names      []string      // that it is about; none: all of the order
 	RetryAfter time.Duration // 0 when it does not say
 }
 
 const problemSpace = "urn:ietf:params:acme:error:"
 
 func (p *Problem) Error() string {
-	text := fmt.Sprintf("%s (%s)", p.Detail, strings.TrimPrefix(p.Type, problemSpace))
+	text := p.Detail
+	if p.Type != "" {
+		text += " (" + strings.TrimPrefix(p.Type, problemSpace) + ")"
+	}
 	if p.RetryAfter > 0 {
 		text += ", try again in " + p.RetryAfter.Round(time.Second).String()
 	}
@@ -55,10 +59,16 @@ func isProblem(err error, kind string) bool {
 	return errors.As(err, &p) && p.Type == problemSpace+kind
 }
 
+// refused reports whether the authority has said no, and would again.
+func refused(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && 400 <= p.Status && p.Status < 500 && p.Status != http.StatusTooManyRequests
+}
+
 // A ValidationError says for which names the control could not be proved.
 type ValidationError struct {
-	Names    []string
-	Problems []error // of each
+	Names    []string // in the order of Problems
+	Problems []error  // of each
 }
 
 func (e *ValidationError) Error() string {

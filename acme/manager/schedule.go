@@ -20,13 +20,19 @@ const (
 	defaultPoll = 6 * time.Hour
 	minPoll     = time.Minute
 	shortLife   = 10 * 24 * time.Hour
+	maxSkew     = time.Hour // of clocks, of which nothing is said
+	// Bounds of the least time between two orders of one certificate.
+	minSpacing = 10 * time.Second
+	maxSpacing = 6 * time.Hour
+	// What Run leaves when the last one has gone.
+	lostSpacing = time.Hour
 )
 
 // A WaitError says that an attempt failed and it is too early for the next.
 type WaitError struct {
-	Name  string
-	Until time.Time
-	Last  string // the error of the last attempt
+	Name  string    // of the certificate
+	Until time.Time // the earliest time of the next attempt
+	Last  string    // the error of the last attempt
 }
 
 func (e *WaitError) Error() string {
@@ -70,6 +76,13 @@ func renewal(notBefore, notAfter time.Time, suggested *window) (time.Time, strin
 		return notAfter.Add(-life / 2), "half of its life is left"
 	}
 	return notAfter.Add(-life / 3), "a third of its life is left"
+}
+
+// spacing returns the least time between two orders of a certificate with such a
+// life: a clock that is ahead, or a window that has always passed, must not have
+// us order without end.
+func spacing(life time.Duration) time.Duration {
+	return min(max(life/4, minSpacing), maxSpacing)
 }
 
 // pollAfter bounds what the authority says of when to ask again.

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -20,28 +21,61 @@ import (
 // state is what is known of a certificate between runs.
 type state struct {
 	Names         []string  `json:"names"`
-	Profile       string    `json:"profile,omitempty"`
-	Serial        string    `json:"serial,omitempty"` // of the certificate that the rest is about
+	Origin        origin    `json:"origin,omitzero"` // of the certificate in place
 	Suggested     *window   `json:"suggested,omitempty"`
 	AskAgain      time.Time `json:"ask_again,omitzero"` // for renewal information
 	RevokedSerial string    `json:"revoked_serial,omitempty"`
 	ReloadDue     bool      `json:"reload_due,omitzero"`
+	Access        string    `json:"access,omitempty"`    // to the private key, see Certificate.access
 	Failures      int       `json:"failures,omitzero"`   // in a row
 	NextTry       time.Time `json:"next_try,omitzero"`   // of Run
 	NotBefore     time.Time `json:"not_before,omitzero"` // of anybody: the authority's wish
 	LastError     string    `json:"last_error,omitempty"`
 	LastErrorAt   time.Time `json:"last_error_at,omitzero"`
 	Order         *pending  `json:"order,omitempty"`
+	Presented     presented `json:"presented,omitzero"`
 }
 
-// pending is an order whose certificate has not been fetched: after a crash it
-// is, instead of ordering another one.
+// origin says where a certificate came from. Of one that was not ordered here
+// the serial number is all that is known.
+type origin struct {
+	Serial  string    `json:"serial,omitempty"`
+	CA      string    `json:"ca,omitempty"`
+	Account string    `json:"account,omitempty"` // its URL
+	Profile string    `json:"profile,omitempty"`
+	Ordered time.Time `json:"ordered,omitzero"`
+}
+
+// pending is an order whose certificate is not in place: it is fetched again
+// after a failure or a crash, instead of ordering another one.
 type pending struct {
-	URL     string   `json:"url"`
-	CA      string   `json:"ca"`
-	Names   []string `json:"names"`
-	Profile string   `json:"profile,omitempty"`
-	Key     []byte   `json:"key"` // PEM
+	URL    string   `json:"url"`
+	Names  []string `json:"names"`
+	Key    []byte   `json:"key"` // PEM
+	Origin origin   `json:"origin"`
+}
+
+// presented are the files of http-01 in a webroot, from before they are there
+// until they are not.
+type presented struct {
+	Webroot string   `json:"webroot,omitempty"`
+	Tokens  []string `json:"tokens,omitempty"`
+}
+
+// settle notes that the certificate of the pending order is in place.
+func (s *state) settle(leaf *x509.Certificate) {
+	s.Origin = s.Order.Origin
+	s.Origin.Serial = serial(leaf)
+	s.Order, s.RevokedSerial, s.Suggested, s.AskAgain = nil, "", nil, time.Time{}
+}
+
+// settled reports whether that happened just before a crash.
+func (s *state) settled(leaf *x509.Certificate) bool {
+	if s.Order == nil {
+		return false
+	}
+	key, err := parseKey(s.Order.Key)
+	return err == nil && belongs(leaf, key)
 }
 
 func (m *Manager) statePath(c Certificate) string {
@@ -52,11 +86,7 @@ func (m *Manager) statePath(c Certificate) string {
 // all of it can be found out again.
 func (m *Manager) load(c Certificate) state {
 	var s state
-	data, err := os.ReadFile(m.statePath(c))
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.readJSON(m.statePath(c), &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("state is lost", "file", m.statePath(c), "error", err)
 		return state{}
 	}
@@ -64,32 +94,50 @@ func (m *Manager) load(c Certificate) state {
 }
 
 func (m *Manager) save(c Certificate, s state) error {
-	s.Names, s.Profile = c.names(), c.Profile
+	s.Names = c.names()
 	return m.writeJSON(m.statePath(c), s)
 }
 
+// writeJSON writes a file. What cannot be written is remembered as long as the
+// process lives: a full disk must not have us forget when to try again.
 func (m *Manager) writeJSON(path string, value any) error {
 	data, err := json.MarshalIndent(value, "", "\t")
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		err = writeFile(path, append(data, '\n'))
-	}
 	if err != nil {
 		return fmt.Errorf("manager: %w", err)
 	}
-	return nil
+	if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+		err = writeFile(path, append(data, '\n'))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unwritten, path)
+	if err == nil {
+		return nil
+	}
+	if m.unwritten == nil {
+		m.unwritten = map[string][]byte{}
+	}
+	m.unwritten[path] = data
+	return fmt.Errorf("manager: %w", err)
+}
+
+func (m *Manager) readJSON(path string, value any) error {
+	m.mu.Lock()
+	data, ok := m.unwritten[path]
+	m.mu.Unlock()
+	if !ok {
+		var err error
+		if data, err = os.ReadFile(path); err != nil {
+			return err
+		}
+	}
+	return json.Unmarshal(data, value)
 }
 
 // failedNames returns when validations of each name failed.
 func (m *Manager) failedNames() map[string][]time.Time {
 	failed := map[string][]time.Time{}
-	data, err := os.ReadFile(filepath.Join(m.Dir, "failures.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &failed)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := m.readJSON(m.failuresPath(), &failed); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.log().Warn("failures are lost", "error", err)
 	}
 	return failed
@@ -111,8 +159,10 @@ func (m *Manager) noteFailures(ctx context.Context, names []string) error {
 			delete(failed, name)
 		}
 	}
-	return m.writeJSON(filepath.Join(m.Dir, "failures.json"), failed)
+	return m.writeJSON(m.failuresPath(), failed)
 }
+
+func (m *Manager) failuresPath() string { return filepath.Join(m.Dir, "failures.json") }
 
 // mayTry returns a *WaitError while it is too early for an order; one who is not
 // patient waits only where the authority would refuse.
@@ -123,7 +173,8 @@ func (m *Manager) mayTry(c Certificate, s state, patient bool) error {
 	}
 	failed := m.failedNames()
 	for _, name := range c.names() {
-		if at := nameLimit(failed[name], m.now()); at.After(until) {
+		// The authority validates a wildcard by the name below the asterisk.
+		if at := nameLimit(failed[strings.TrimPrefix(name, "*.")], m.now()); at.After(until) {
 			until = at
 			if last == "" {
 				last = fmt.Sprintf("%d failed validations of %s within an hour", failuresAnHour, name)
@@ -176,15 +227,15 @@ func syncDir(dir string) error {
 
 // Status is what can be said of a certificate.
 type Status struct {
-	Name      string    `json:"name"`
-	Names     []string  `json:"names"`
-	Expires   time.Time `json:"expires,omitzero"` // zero when there is none yet
-	Renewal   time.Time `json:"renewal,omitzero"` // when the next is to be ordered
-	Why       string    `json:"why"`              // then
-	Issuer    string    `json:"issuer,omitempty"`
-	ReloadDue bool      `json:"reload_due,omitzero"` // its reload commands have not yet succeeded
-	LastError string    `json:"last_error,omitempty"`
-	ErrorAt   time.Time `json:"error_at,omitzero"`
+	Name      string    `json:"name"`                 // its ID
+	Names     []string  `json:"names"`                // that it is for
+	Expires   time.Time `json:"expires,omitzero"`     // zero when there is none yet
+	Renewal   time.Time `json:"renewal,omitzero"`     // when the next is to be ordered
+	Why       string    `json:"why"`                  // then
+	Issuer    string    `json:"issuer,omitempty"`     // common name of the authority's certificate
+	ReloadDue bool      `json:"reload_due,omitzero"`  // its reload commands have not yet succeeded
+	LastError string    `json:"last_error,omitempty"` // of the last attempt that failed, until one succeeds
+	ErrorAt   time.Time `json:"error_at,omitzero"`    // when that was
 }
 
 // Status returns that of all Certificates and of those that are on disk besides,
@@ -216,16 +267,14 @@ func (m *Manager) Status() ([]Status, error) {
 func (m *Manager) statusOf(c Certificate) Status {
 	s := m.load(c)
 	status := Status{Name: c.ID(), Names: c.names(), ReloadDue: s.ReloadDue, LastError: s.LastError, ErrorAt: s.LastErrorAt}
-	current, err := m.current(c)
-	if err != nil {
-		status.Renewal, status.Why = m.now(), "there is none yet"
-	} else {
+	current, _ := m.current(c)
+	if current != nil {
 		status.Expires, status.Issuer = current.leaf.NotAfter, current.leaf.Issuer.CommonName
-		status.Renewal, status.Why = m.renewalOf(c, s, current.leaf)
 	}
+	status.Renewal, status.Why = m.nextOrder(c, s, current)
 	var wait *WaitError
 	if errors.As(m.mayTry(c, s, true), &wait) && wait.Until.After(status.Renewal) {
-		status.Renewal, status.Why = wait.Until, "the last attempt failed"
+		status.Renewal, status.Why = wait.Until, status.Why+"; the last attempt failed"
 	}
 	return status
 }

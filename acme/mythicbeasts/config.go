@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 
 	"github.com/berryrack/berryrack/acme"
@@ -14,14 +13,14 @@ import (
 // maxLines is how many lines a configuration file may have.
 const maxLines = 10_000
 
-// A Credential gives access to zones. It prints without its secret.
+// A Credential gives access to zones.
 type Credential struct {
 	// Zone that it is for. May be empty with a KeyID: all zones of the key.
 	Zone string
 	// KeyID of version 2 of the API. Empty: version 1.
 	KeyID string
 	// Secret of the key, or the zone's password of version 1.
-	Secret string
+	Secret acme.Secret
 }
 
 // String returns zone and key.
@@ -32,18 +31,16 @@ func (c Credential) String() string {
 	return strings.TrimSpace(c.Zone + " key " + c.KeyID)
 }
 
-// GoString keeps the secret out of %#v.
-func (c Credential) GoString() string { return c.String() }
-
-// LogValue keeps the secret out of logs.
-func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+// Format is for all verbs of package fmt: wrong ones print a pointer's fields
+// without asking their methods.
+func (c Credential) Format(f fmt.State, _ rune) { io.WriteString(f, c.String()) }
 
 // redact takes the secret out of what a server says.
 func (c Credential) redact(text string) string {
 	if c.Secret == "" {
 		return text
 	}
-	return strings.ReplaceAll(text, c.Secret, "...")
+	return strings.ReplaceAll(text, string(c.Secret), "...")
 }
 
 // ReadCredentials reads dnsapi.config.txt: on each line a zone and its password
@@ -60,7 +57,7 @@ func ReadCredentials(r io.Reader) ([]Credential, error) {
 		if err != nil {
 			return errors.New("the first word is no domain name")
 		}
-		c := Credential{Zone: zone, Secret: fields[len(fields)-1]}
+		c := Credential{Zone: zone, Secret: acme.Secret(fields[len(fields)-1])}
 		if len(fields) == 3 {
 			c.KeyID = fields[1]
 		}

@@ -39,7 +39,7 @@ func (p *Provider) delete1(ctx context.Context, c Credential, r acme.Record) err
 // command sends one command. A success echoes it; a failure is "N", the command,
 // a semicolon and the reason.
 func (p *Provider) command(ctx context.Context, c Credential, zone, command, op string) (string, error) {
-	form := url.Values{"domain": {strings.TrimSuffix(zone, ".")}, "password": {c.Secret}, "command": {command}}
+	form := url.Values{"domain": {strings.TrimSuffix(zone, ".")}, "password": {string(c.Secret)}, "command": {command}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, cmp.Or(p.EndpointV1, defaultEndpointV1), strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err

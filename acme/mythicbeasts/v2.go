@@ -121,7 +121,7 @@ func (p *Provider) call(ctx context.Context, c Credential, method, path string, 
 	if err != nil {
 		return err
 	}
-	request.SetBasicAuth(c.KeyID, c.Secret)
+	request.SetBasicAuth(c.KeyID, string(c.Secret))
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}

@@ -19,7 +19,7 @@ import (
 func server(t *testing.T, handler dns.HandlerFunc) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &dns.Server{Listener: l, Handler: handler, TsigSecret: map[string]string{key.Name: key.Secret},
+	s := &dns.Server{Listener: l, Handler: handler, TsigSecret: map[string]string{key.Name: string(key.Secret)},
 		MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }}
 	started, done := make(chan struct{}), make(chan struct{})
 	s.NotifyStartedFunc = func() { close(started) }
@@ -87,8 +87,8 @@ func TestCheckTellsAllAtOnce(t *testing.T) {
 func TestSecretIsNotPrinted(t *testing.T) {
 	p := rfc2136.Provider{Key: key}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-		require.NotContains(t, fmt.Sprintf(verb, p), key.Secret)
-		require.NotContains(t, fmt.Sprintf(verb, &p), key.Secret)
+		require.NotContains(t, fmt.Sprintf(verb, p), string(key.Secret))
+		require.NotContains(t, fmt.Sprintf(verb, &p), string(key.Secret))
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -23,23 +23,21 @@ const (
 	fudge          = 300 // seconds that clocks may differ (RFC 8945 section 10)
 )
 
-// A Key is a TSIG key. It prints without its secret.
+// A Key is a TSIG key.
 type Key struct {
 	Name string // as the server knows it: "acme."
 	// Algorithm is hmac-sha256 (which is meant by ""), hmac-sha224, hmac-sha384,
 	// hmac-sha512 or hmac-sha1.
 	Algorithm string
-	Secret    string // in base64
+	Secret    acme.Secret // in base64
 }
 
 // String returns the key's name and algorithm.
 func (k Key) String() string { return k.Name + " " + k.algorithm() }
 
-// GoString keeps the secret out of %#v.
-func (k Key) GoString() string { return k.String() }
-
-// LogValue keeps the secret out of logs.
-func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+// Format is for all verbs of package fmt: wrong ones print a pointer's fields
+// without asking their methods.
+func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
 
 func (k Key) algorithm() string {
 	return strings.ToLower(strings.TrimSuffix(cmp.Or(k.Algorithm, "hmac-sha256"), "."))
@@ -80,7 +78,7 @@ func (p *Provider) Check() error {
 	if !slices.Contains(algorithms, p.Key.algorithm()) {
 		errs = append(errs, fmt.Errorf("rfc2136: TSIG algorithm %q: want one of %s", p.Key.Algorithm, strings.Join(algorithms, ", ")))
 	}
-	if secret, err := base64.StdEncoding.DecodeString(p.Key.Secret); err != nil || len(secret) == 0 {
+	if secret, err := base64.StdEncoding.DecodeString(string(p.Key.Secret)); err != nil || len(secret) == 0 {
 		errs = append(errs, errors.New("rfc2136: the secret of the TSIG key is not base64"))
 	}
 	return errors.Join(errs...)
@@ -174,7 +172,7 @@ func (p *Provider) exchange(ctx context.Context, update *dns.Msg) (*dns.Msg, err
 	conn := &dns.Conn{Conn: raw}
 	if p.Key != (Key{}) {
 		name, _ := acme.CanonicalName(p.Key.Name)
-		conn.TsigSecret = map[string]string{name: p.Key.Secret}
+		conn.TsigSecret = map[string]string{name: string(p.Key.Secret)}
 		update.SetTsig(name, p.Key.algorithm()+".", fudge, time.Now().Unix())
 	}
 	if err := conn.WriteMsg(update); err != nil {

@@ -80,7 +80,7 @@ zone "example.org" { type primary; file "zone"; update-policy {
 	grant acme. subdomain www.example.org. A AAAA;
 	grant narrow. name _acme-challenge.example.org. TXT;
 }; };
-`, key.Secret, key.Secret, dir, port))
+`, string(key.Secret), string(key.Secret), dir, port))
 	server := "127.0.0.1:" + port
 	start(t, server, "named", "-g", "-c", filepath.Join(dir, "named.conf"))
 	return server
@@ -121,7 +121,7 @@ zone:
   - domain: example.org.
     file: %[1]s/zone
     acl: [update, narrow]
-`, dir, port, key.Secret))
+`, dir, port, string(key.Secret)))
 	server := "127.0.0.1:" + port
 	start(t, server, "knotd", "-c", filepath.Join(dir, "knot.conf"))
 	return server
@@ -198,7 +198,7 @@ func testErrors(t *testing.T, server string) {
 			require.ErrorIs(t, err, tt.kind)
 			require.ErrorContains(t, err, tt.says)
 			if tt.key.Secret != "" {
-				require.NotContains(t, err.Error(), tt.key.Secret)
+				require.NotContains(t, err.Error(), string(tt.key.Secret))
 			}
 		})
 	}

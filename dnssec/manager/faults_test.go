@@ -51,6 +51,7 @@ func explanations(s *Status) string {
 }
 
 func TestLostState(t *testing.T) {
+	t.Parallel()
 	b := signedBench(t)
 	ksk := staying(b.turn(), rollover.KSK).ID
 	path := b.store().path(b.origin, stateFile)
@@ -72,6 +73,7 @@ func TestLostState(t *testing.T) {
 }
 
 func TestKeyDeletedByHand(t *testing.T) {
+	t.Parallel()
 	for _, role := range []rollover.Role{rollover.KSK, rollover.ZSK} {
 		t.Run(role.String(), func(t *testing.T) {
 			b := signedBench(t)
@@ -103,6 +105,7 @@ func TestKeyDeletedByHand(t *testing.T) {
 }
 
 func TestDSWithdrawnByParent(t *testing.T) {
+	t.Parallel()
 	b := signedBench(t)
 	records := b.parent.records[b.origin]
 	b.zone.Policy.Parent, b.zone.Registrar = rollover.ByPerson, nil // else it is lodged again
@@ -122,6 +125,7 @@ func TestDSWithdrawnByParent(t *testing.T) {
 }
 
 func TestClockLeaps(t *testing.T) {
+	t.Parallel()
 	b := signedBench(t)
 	b.order(Order{Events: []rollover.Event{{Kind: rollover.Roll, Role: rollover.KSK}}})
 	b.turn()
@@ -245,5 +249,35 @@ func TestSecondaryIsAhead(t *testing.T) {
 		require.Equal(t, s.Serial, b.turn().Serial)
 		s = b.turn()
 		require.Equal(t, s.State.Generation, s.State.Served)
+	}
+}
+
+// TestSignedByOthers leaves a zone that came signed as it is, until it is enabled;
+// then its keys are taken over, and stay the keys.
+func TestSignedByOthers(t *testing.T) {
+	t.Parallel()
+	other := signedBench(t)
+	b := newBench(t, Policy{})
+	text, err := os.ReadFile(other.store().path(other.origin, signedFile))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(b.zone.File, text, 0o600))
+	b.clock = other.clock
+	b.parent.records = other.parent.records
+	for range 3 {
+		s := b.turn() // verifies it, against the parent
+		require.False(t, s.State.Signed)
+		require.Empty(t, s.State.Keys)
+	}
+	require.Zero(t, b.parent.lodged)
+	keys, err := other.Keys(b.origin).Keys(b.origin)
+	require.NoError(t, err)
+	for _, key := range keys {
+		require.NoError(t, b.Keys(b.origin).Write(key))
+	}
+	b.order(Order{Signed: true})
+	s := b.until("taken over", settled)
+	require.Len(t, s.State.Keys, 2)
+	for _, role := range []rollover.Role{rollover.KSK, rollover.ZSK} {
+		require.Equal(t, staying(other.turn(), role).ID, staying(s, role).ID)
 	}
 }

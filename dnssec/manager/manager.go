@@ -76,9 +76,23 @@ type Manager struct {
 
 // Counters is what a manager has done so far.
 type Counters struct {
-	Turns, Signed, Reused, KeysMade, Errors                     atomic.Uint64
-	Updates, UpdatesRefused, Notified, NotifyErrors             atomic.Uint64
-	Fetched, FetchErrors, Lodged, LodgeErrors, Orders, Notifies atomic.Uint64
+	// Turns is how often a zone was looked after, Errors what went wrong meanwhile.
+	Turns, Errors atomic.Uint64
+	// Signed and Reused are signatures made, and taken over from an earlier version.
+	Signed, Reused atomic.Uint64
+	KeysMade       atomic.Uint64
+	// Orders is orders of other processes.
+	Orders atomic.Uint64
+	// Updates and UpdatesRefused are dynamic updates.
+	Updates, UpdatesRefused atomic.Uint64
+	// Notified is NOTIFY messages of primaries; Fetched is versions of zones that came
+	// from them, FetchErrors attempts that failed.
+	Notified, Fetched, FetchErrors atomic.Uint64
+	// Notifies is how often the secondaries of a zone were notified, NotifyErrors how
+	// often not all of them answered.
+	Notifies, NotifyErrors atomic.Uint64
+	// Lodged is requests to registrars, LodgeErrors those that failed.
+	Lodged, LodgeErrors atomic.Uint64
 }
 
 // Counters returns what the manager counts. They go on counting.

@@ -211,6 +211,7 @@ func staying(s *Status, role rollover.Role) *rollover.Key {
 }
 
 func TestLife(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, Policy{})
 	unsigned := b.turn()
 	require.Empty(t, unsigned.State.Keys)
@@ -248,6 +249,7 @@ func TestLife(t *testing.T) {
 
 // TestSources has files, edits of files, and updates go together.
 func TestSources(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, Policy{})
 	b.zone.Update = grants(t, "acme. TXT _acme-challenge")
 	b.restart()

@@ -123,6 +123,10 @@ func (u *unit) sign(ctx context.Context) (*signed, error) {
 		if same {
 			return nil, nil
 		}
+		if u.source.asFound != nil && u.untouched() {
+			next.zone = u.source.asFound // whoever signed it goes on to do so
+			return next, nil
+		}
 		var err error
 		next.zone, err = u.unsigned()
 		return next, err

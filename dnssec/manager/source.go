@@ -29,8 +29,10 @@ type source struct {
 	base *zone.Zone // the file that updates were made to, nil without updates
 	path string     // the file
 	file fileMark   // as it was read
-	// found is the keys that the zone came with, signed by somebody else.
-	found []rollover.AvailableKey
+	// found is the keys that the zone came with, signed by somebody else; asFound is
+	// that zone, nil when it came unsigned.
+	found   []rollover.AvailableKey
+	asFound *zone.Zone
 	// fetched is when the primary was last heard, tried when it was last asked.
 	fetched, tried time.Time
 }
@@ -86,7 +88,7 @@ func (s *source) readFile(store Store, path string, origin wire.Name) error {
 	if err != nil {
 		return err
 	}
-	found := keysIn(z)
+	asFound := z
 	if z, err = plain(z); err != nil {
 		return err
 	}
@@ -103,7 +105,8 @@ func (s *source) readFile(store Store, path string, origin wire.Name) error {
 		}
 		s.base, z = z, merged
 	}
-	s.zone, s.file, s.found = z, mark, found
+	s.zone, s.file = z, mark
+	s.find(asFound)
 	return nil
 }
 
@@ -148,7 +151,6 @@ func (s *source) updated(store Store, next *zone.Zone) error {
 
 // transferred takes over what came from the primary.
 func (s *source) transferred(store Store, next *zone.Zone) error {
-	found := keysIn(next)
 	z, err := plain(next)
 	if err != nil {
 		return err
@@ -156,8 +158,17 @@ func (s *source) transferred(store Store, next *zone.Zone) error {
 	if err := store.saveZone(z, sourceFile); err != nil {
 		return err
 	}
-	s.zone, s.found = z, found
+	s.zone = z
+	s.find(next)
 	return nil
+}
+
+// find takes in which keys a zone came with.
+func (s *source) find(z *zone.Zone) {
+	s.found, s.asFound = keysIn(z), nil
+	if len(s.found) > 0 {
+		s.asFound = z
+	}
 }
 
 // plain takes away what the signer makes.

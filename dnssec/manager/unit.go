@@ -202,6 +202,13 @@ func (u *unit) policy() rollover.Policy {
 func (u *unit) observe(events []rollover.Event) rollover.Observations {
 	o := rollover.Observations{ZoneTTL: u.seen.ttl, Events: events, DS: u.seen.ds}
 	u.seen.ds = nil
+	o.Served, o.ServedSince = u.served()
+	if u.stepped > 0 {
+		o.Elapsed = max(u.manager.monotonic()-u.stepped, 1)
+	}
+	if u.untouched() {
+		return o // keys that are there are nobody's to withdraw
+	}
 	o.Keys = available(u.keys, u.signed.zone, u.manager.now())
 	if len(u.record.State.Keys) == 0 {
 		o.Keys = adopt(o.Keys, u.source.found)
@@ -212,11 +219,13 @@ func (u *unit) observe(events []rollover.Event) rollover.Observations {
 	if u.signed.result != nil {
 		o.Expiry = u.signed.result.Expiry
 	}
-	o.Served, o.ServedSince = u.served()
-	if monotonic := u.manager.monotonic(); u.stepped > 0 {
-		o.Elapsed = max(monotonic-u.stepped, 1)
-	}
 	return o
+}
+
+// untouched reports whether the zone was never to be signed here.
+func (u *unit) untouched() bool {
+	s := &u.record.State
+	return !s.Signed && len(s.Keys) == 0 && len(s.Gone) == 0
 }
 
 // available lists the keys of the store.

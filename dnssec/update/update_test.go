@@ -37,9 +37,19 @@ func lines(t testing.TB, z *zone.Zone) []string {
 	return strings.Split(strings.ReplaceAll(strings.TrimSpace(b.String()), "\t", " "), "\n")
 }
 
-// message has prerequisites before a dash and updates after it. A line of class
-// ANY has no data.
+// message is what a server reads of [request].
 func message(t testing.TB, text string) *dns.Msg {
+	t.Helper()
+	packed, err := request(t, text).Pack()
+	require.NoError(t, err)
+	m := new(dns.Msg)
+	require.NoError(t, m.Unpack(packed))
+	return m
+}
+
+// request has prerequisites before a dash and updates after it. A line of class
+// ANY has no data.
+func request(t testing.TB, text string) *dns.Msg {
 	t.Helper()
 	m := new(dns.Msg)
 	m.SetUpdate("example.")
@@ -63,11 +73,7 @@ func message(t testing.TB, text string) *dns.Msg {
 			*section = append(*section, rr)
 		}
 	}
-	packed, err := m.Pack()
-	require.NoError(t, err)
-	again := new(dns.Msg)
-	require.NoError(t, again.Unpack(packed))
-	return again
+	return m
 }
 
 func TestPrerequisites(t *testing.T) {

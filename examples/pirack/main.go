@@ -25,6 +25,7 @@ type grammar struct {
 	Cycle   cycleCmd      `cmd:"" help:"Power cycle a Pi through its switch, and wait until it answers."`
 	Status  rackStatusCmd `cmd:"" help:"On the fileserver: say how each Pi is: power, VLAN, root, and whether it answers."`
 	Roots   rootsCmd      `cmd:"" help:"On the fileserver: make and keep the roots of the Pis."`
+	boots
 }
 
 func main() {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/daemon"
@@ -13,6 +16,38 @@ import (
 // state is where journals are kept.
 type state struct {
 	State string `default:"/var/lib/berryrack/pirack" placeholder:"DIR" help:"Where it is kept what a crash must not forget (${default})."`
+}
+
+// AfterApply hands the command on when a rack is booted with the state
+// directory: its fileserver is where such commands are run. Paths are the
+// fileserver's then, and its rack.yaml is that of boot.
+func (s state) AfterApply(k *kong.Context, ctx context.Context, std cli.Streams) error {
+	status, ok, err := forward(ctx, s.State, elsewhere(k.Args), std)
+	if err != nil {
+		fmt.Fprintf(std.Err, "pirack: %v\n", err)
+		status = cli.Failed
+	}
+	if ok {
+		k.Exit(status)
+	}
+	return nil
+}
+
+// elsewhere returns arguments without those that say where this machine has
+// rack.yaml and its state.
+func elsewhere(args []string) []string {
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "-f" || arg == "--file" || arg == "--state":
+			i++
+		case strings.HasPrefix(arg, "-f"), strings.HasPrefix(arg, "--file="), strings.HasPrefix(arg, "--state="):
+		default:
+			rest = append(rest, arg)
+		}
+	}
+	return rest
 }
 
 type cycleCmd struct {
@@ -67,6 +102,7 @@ func (s state) power(ctx context.Context, std cli.Streams, r *rack.Rack, pi rack
 
 type rackStatusCmd struct {
 	source
+	state
 	DestDir string `name:"destdir" placeholder:"DIR" help:"Stands before every path of the server."`
 	JSON    bool   `name:"json" help:"Print one JSON document."`
 }

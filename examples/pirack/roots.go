@@ -31,6 +31,7 @@ type rootsCmd struct {
 // place are the flags that say where roots are.
 type place struct {
 	source
+	state
 	DestDir string `name:"destdir" placeholder:"DIR" help:"Stands before every export."`
 }
 
@@ -211,7 +212,6 @@ func (c *pushCmd) watched(std cli.Streams, pis []rack.Pi, plans []rootfs.Plan, e
 
 type rebuildCmd struct {
 	named
-	state
 	golden
 	dry
 	Force bool `help:"Even while the Pi is up, which it is when its port 22 answers or refuses: everything that it has open will be stale."`
@@ -231,7 +231,6 @@ func (c *rebuildCmd) Run(ctx context.Context, std cli.Streams) error {
 
 type rollbackCmd struct {
 	named
-	state
 	dry
 	Force bool `help:"Even while the Pi is up, which it is when its port 22 answers or refuses: everything that it has open will be stale."`
 }

@@ -21,15 +21,24 @@ func Boot(ctx context.Context, kernel string, args ...string) (console string, e
 		return "", err
 	}
 	defer os.RemoveAll(state)
-
-	// The signal of Pdeathsig comes when the thread ends that started the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, kernel, append(args, "noreboot", "uml_dir="+state, "con=null", "con0=fd:0,fd:1")...)
-	// Its memory is a file, and it sleeps by a process for each of its own.
-	cmd.Env = append(os.Environ(), "TMPDIR="+state, "HOME="+state)
+	cmd := Machine(ctx, state, kernel, append(args, "noreboot", "con=null", "con0=fd:0,fd:1")...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
+	err = RunMachine(cmd)
+	console = strings.ReplaceAll(output.String(), "\r", "")
+	if ctx.Err() != nil {
+		err = fmt.Errorf("lab: machine ended before it powered off: %w", context.Cause(ctx))
+	}
+	return console, err
+}
+
+// Machine returns the command that runs a user-mode Linux kernel, which keeps
+// its memory and its sockets in dir, until ctx ends. Nothing that the kernel
+// forks outlives it. [RunMachine] runs it.
+func Machine(ctx context.Context, dir, kernel string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, kernel, append(args, "uml_dir="+dir)...)
+	// Its memory is a file, and it sleeps by a process for each of its own.
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
 		// With a process namespace nothing that the kernel forked can outlive it.
@@ -37,10 +46,13 @@ func Boot(ctx context.Context, kernel string, args ...string) (console string, e
 	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
-	err = cmd.Run()
-	console = strings.ReplaceAll(output.String(), "\r", "")
-	if ctx.Err() != nil {
-		err = fmt.Errorf("lab: machine ended before it powered off: %w", context.Cause(ctx))
-	}
-	return console, err
+	return cmd
+}
+
+// RunMachine runs what [Machine] returned, from a thread that stays: the kernel
+// dies with the thread that started it.
+func RunMachine(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
 }

@@ -33,8 +33,8 @@ type Dir struct {
 // RemovalError says that more hosts would leave a [Dir] than it allows.
 type RemovalError struct {
 	Hosts []string // their full names, sorted
-	Limit int
-	Empty bool // no host would remain at all
+	Limit int      // how many may leave
+	Empty bool     // no host would remain at all
 }
 
 func (e *RemovalError) Error() string {
@@ -51,7 +51,7 @@ func (e *RemovalError) Error() string {
 
 // Plan is what makes a [Dir] say what a [munin.Master] says.
 type Plan struct {
-	Steps []Step
+	Steps []Step // writes, then removals
 	// Warnings name what munin would load by accident, stop at, or hear twice.
 	Warnings []string
 	dir      Dir
@@ -59,7 +59,7 @@ type Plan struct {
 
 // Step writes or removes one file.
 type Step struct {
-	Path string
+	Path string // of the file
 	// Content is what the file is to hold; nil removes it.
 	Content []byte
 	// Changes are the step's, as [munin.Diff] has them.

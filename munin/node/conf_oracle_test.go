@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/munin/internal/oracle"
 )
 
-func admits(t *testing.T, o *oracle, peer, conf string) bool {
+func admits(t *testing.T, o *oracle.Oracle, peer, conf string) bool {
 	t.Helper()
 	var answer struct{ Admitted bool }
-	o.ask(t, "allow", []byte(peer+"\n"+conf), &answer)
+	o.Ask(t, "allow", []byte(peer+"\n"+conf), &answer)
 	return answer.Admitted
 }
 
@@ -41,13 +43,13 @@ func TestAllowLineAsNetServer(t *testing.T) {
 }
 
 // ntop is the address as the C library writes it.
-func ntop(t *testing.T, o *oracle, ip netip.Addr) string {
+func ntop(t *testing.T, o *oracle.Oracle, ip netip.Addr) string {
 	if ip.Is4() {
 		return ip.String()
 	}
 	raw := ip.As16()
 	var answer struct{ Text string }
-	o.ask(t, "ntop", raw[:], &answer)
+	o.Ask(t, "ntop", raw[:], &answer)
 	return answer.Text
 }
 
@@ -117,7 +119,7 @@ func TestMergeAsMunin(t *testing.T) {
 			require.Equal(t, want, admits(t, o, peer, string(merged)), "%s: %s", name, peer)
 		}
 		var answer struct{ Refused bool }
-		o.ask(t, "nodeconf", merged, &answer)
+		o.Ask(t, "nodeconf", merged, &answer)
 		require.False(t, answer.Refused, "%s: %s", name, merged)
 		for line := range strings.Lines(string(debian)) {
 			if name == "Debian's" && !strings.HasPrefix(line, "host ") && !strings.HasPrefix(line, "port ") {
@@ -132,7 +134,7 @@ func TestNodeLinesAsMunin(t *testing.T) {
 	o := startOracle(t)
 	for _, line := range []string{"port 4949", "port", "port=4949", "a-b c", "#x", "", "  x y", "x y # z", "x\ty", "env.a b", "allow=^::1$", "allow = ^::1$", "x \\#", "\xa0x y"} {
 		var answer struct{ Refused bool }
-		o.ask(t, "nodeconf", []byte(line+"\n"), &answer)
+		o.Ask(t, "nodeconf", []byte(line+"\n"), &answer)
 		err := CheckConf([]byte("allow ^::1$\n" + line + "\n"))
 		require.Equal(t, answer.Refused, err != nil, "%q: %v", line, err)
 	}

@@ -17,7 +17,7 @@ type Graph struct {
 	Name string
 	// Attributes are graph_title and the like.
 	Attributes []Attribute
-	Fields     []Field
+	Fields     []Field // in the order of the picture
 }
 
 // Field is one data source.
@@ -26,10 +26,10 @@ type Field struct {
 	Name string
 	// Attributes are label, type, warning and the like.
 	Attributes []Attribute
-	Values     []Value
+	Values     []Value // one for each time, as the plugin gives them
 }
 
-// Attribute is a line of config. The value is one line.
+// Attribute is a line of config: a Key without blanks, and its Value, one line.
 type Attribute struct{ Key, Value string }
 
 // Value is a number at a time.

@@ -47,7 +47,7 @@ type Target struct {
 // Report is the verdict on one [Target].
 type Report struct {
 	Target  Target
-	Verdict Verdict
+	Verdict Verdict // what Err and the answers amount to
 	// NodeName is the name in the banner, Nodes what the node answers for, when
 	// the name is wrong, and Plugins how many there are for the name.
 	NodeName string
@@ -63,7 +63,7 @@ type Report struct {
 type Prober struct {
 	// Parallel is how many nodes are asked at once; 0 and less is 128.
 	Parallel int
-	Limits   Limits
+	Limits   Limits // of what one node may answer; zero fields have defaults
 	// NodeTimeout is the most that one node takes in all; 0 is
 	// [NodeTimeout].
 	NodeTimeout time.Duration
@@ -210,7 +210,7 @@ const (
 
 // Estimate is how long munin-update would take for all hosts.
 type Estimate struct {
-	Hosts int
+	Hosts int // that munin-update would ask
 	// Total is one round with the given processes, Longest the longest host.
 	Total, Longest time.Duration
 	// Fits says that a round ends within [Round], and so before the next one

@@ -22,7 +22,7 @@ type Server struct {
 	// Name is what the node calls itself; the master's name of the host, or the
 	// master has use_node_name. It is required.
 	Name    string
-	Plugins []Plugin
+	Plugins []Plugin // in the order in which list names them
 	// Allow lists who may connect; empty is everyone who can reach the listener.
 	Allow []netip.Prefix
 	// TLS answers STARTTLS: with a certificate as the TLS server, without one in

@@ -31,11 +31,11 @@ type Stats struct {
 
 // BackendStats are those of one backend.
 type BackendStats struct {
-	Addr   netip.Addr
-	Up     bool   // its probes succeed, or there are none
-	Active int64  // connections now
-	Total  uint64 // connections so far
-	Failed uint64 // connections that it did not accept
+	Addr   netip.Addr // as it is configured
+	Up     bool       // its probes succeed, or there are none
+	Active int64      // connections now
+	Total  uint64     // connections so far
+	Failed uint64     // connections that it did not accept
 }
 
 // Stats returns the counters, with the backends in the order of their addresses.

@@ -9,7 +9,8 @@ import (
 	"github.com/berryrack/berryrack/nat64"
 )
 
-// A Version is a program's, as far as it decides what the program can do.
+// A Version is a program's, as far as it decides what the program can do:
+// Major.Minor.Patch.
 type Version struct {
 	Major, Minor, Patch int
 }

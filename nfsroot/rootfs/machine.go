@@ -156,8 +156,8 @@ func RollbackSteps(dir string, m Machine) []string {
 
 // Status is what is known of a root.
 type Status struct {
-	Dir         string `json:"dir"`
-	Exists      bool   `json:"exists"`
+	Dir         string `json:"dir"`         // the root's place
+	Exists      bool   `json:"exists"`      // there is a root at Dir
 	Old         int    `json:"old"`         // former roots that are kept
 	Trash       int    `json:"trash"`       // runs whose replaced files are kept
 	Interrupted bool   `json:"interrupted"` // a run was cut short: Recover, or any other, finishes it

@@ -28,7 +28,7 @@ func (k Kind) String() string {
 // Change is one difference between a root and what it is to be.
 type Change struct {
 	Path string // relative to the root
-	Kind Kind
+	Kind Kind   // what becomes of Path
 	// Files and Bytes are what a New or Replace writes, or a Delete takes away:
 	// entries, and their content.
 	Files, Bytes int64
@@ -57,7 +57,7 @@ func quote(p string) string {
 
 // Plan is what brings one root up to its source.
 type Plan struct {
-	Root    Root
+	Root    Root     // that is brought up
 	Changes []Change // in the order of a walk through the tree
 	// Conflicts are paths that PlanPush leaves alone, since another Pi has
 	// changed them too.

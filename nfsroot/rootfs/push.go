@@ -13,8 +13,8 @@ type Push struct {
 
 // Conflict is a path that Push leaves alone.
 type Conflict struct {
-	Path   string
-	Reason string
+	Path   string // relative to the root
+	Reason string // in a few words
 }
 
 // String returns the conflict as one line.

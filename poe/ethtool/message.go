@@ -112,11 +112,11 @@ func parseReply(data []byte) (r reply, err error) {
 // Limit is how much power a port may deliver, and to which values that can be
 // set.
 type Limit struct {
-	Watts  float64
-	Ranges []Range
+	Watts  float64 // in force
+	Ranges []Range // none when the kernel does not say
 }
 
-// Range is a range of watts, both ends included.
+// Range is a range of watts from Min to Max, both included.
 type Range struct{ Min, Max float64 }
 
 func (l *Limit) addRange(d *netlink.AttributeDecoder) error {

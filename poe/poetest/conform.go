@@ -15,8 +15,8 @@ import (
 // Subject is a backend to be checked, and what is known of its equipment: two
 // ports with devices, both enabled. The checks interrupt the power of Port.
 type Subject struct {
-	PSE         poe.PSE
-	Port, Other poe.PortID
+	PSE         poe.PSE       // the backend
+	Port, Other poe.PortID    // the power of Other stays on
 	Settle      time.Duration // that the equipment may take for a change; zero means a second
 }
 

@@ -10,6 +10,7 @@ import (
 // Vendor is whose columns the agent has beside the standard's.
 type Vendor string
 
+// The vendors whose columns the agent knows.
 const (
 	Standard Vendor = ""
 	CiscoIOS Vendor = "cisco-ios"

@@ -34,9 +34,9 @@ type Config struct {
 
 // Device is a powered device.
 type Device struct {
-	MAC   net.HardwareAddr
-	Watts float64
-	Class poe.Class
+	MAC   net.HardwareAddr // that the switch learns
+	Watts float64          // drawn when it is up
+	Class poe.Class        // that detection finds
 }
 
 // Trouble is what goes wrong with requests to change something.

@@ -27,8 +27,8 @@ const minPassphrase = 8
 type Version int
 
 const (
-	V3  Version = 0
-	V2c Version = 2
+	V3  Version = 0 // users and passphrases (RFC 3414)
+	V2c Version = 2 // a community, in clear (RFC 1901)
 )
 
 // Secret is a passphrase or a community. It prints as three asterisks.

@@ -36,10 +36,10 @@ type Target struct {
 	User string
 	// AuthProtocol is MD5, SHA, SHA224, SHA256, SHA384 or SHA512. Empty is SHA256.
 	AuthProtocol   string
-	AuthPassphrase Secret
+	AuthPassphrase Secret // at least 8 bytes
 	// PrivProtocol is DES, AES, AES192 or AES256. Empty is AES, with 128 bits.
 	PrivProtocol   string
-	PrivPassphrase Secret
+	PrivPassphrase Secret // at least 8 bytes
 	// Community is that of SNMPv2c, instead of a User. Whoever hears it can
 	// ask, too.
 	Community Secret

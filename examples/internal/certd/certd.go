@@ -16,16 +16,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/berryrack/berryrack/acme"
-	"github.com/berryrack/berryrack/acme/embedded"
 	"github.com/berryrack/berryrack/acme/manager"
 	"github.com/berryrack/berryrack/examples/internal/cli"
-	"github.com/berryrack/berryrack/examples/internal/daemon"
 )
 
 // Options are the flags that commands share.
@@ -34,6 +31,8 @@ type Options struct {
 	State  string // directory; "" is the default
 	Out    string // directory; "" is the command's default
 	Log    *slog.Logger
+
+	journal string // directory; "" is that of the state
 }
 
 // Order are the flags of get.
@@ -59,13 +58,10 @@ func (s *site) manager(o Options) (*manager.Manager, error) {
 	}
 	m := &manager.Manager{
 		Dir: o.state(), Output: cmp.Or(o.Out, o.state()), CA: s.Account.CA, Email: s.Account.Email, AgreeTerms: s.Account.AgreeTOS,
-		External: s.external, Client: client, Logger: o.Log,
-	}
-	for _, c := range s.Certificates {
-		m.Certificates = append(m.Certificates, c.wanted())
+		External: s.external, Client: client, Logger: o.Log, Certificates: s.wanted(),
 	}
 	m.Solver = &acme.Solver{
-		Provider: s.provider, Aliases: s.Aliases, TTL: s.TTL, Journal: &acme.Journal{Dir: o.state()}, Logger: o.Log,
+		Provider: s.provider, Aliases: s.Aliases, TTL: s.TTL, Journal: &acme.Journal{Dir: cmp.Or(o.journal, o.state())}, Logger: o.Log,
 		Checker: &acme.Checker{Resolvers: s.Resolvers, ConfirmResolvers: s.Confirm, Timeout: s.Timeout, Interval: s.Interval, Logger: o.Log},
 	}
 	return m, nil
@@ -85,30 +81,6 @@ func (a Account) client() (*http.Client, error) {
 		return nil, &cli.UsageError{Err: fmt.Errorf("%s: no certificate in it", a.CAFile)}
 	}
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, Proxy: http.ProxyFromEnvironment}}, nil
-}
-
-// respond runs the embedded responder, if that is the provider, until stop is
-// called; failed hears when it cannot go on.
-func (s *site) respond(ctx context.Context, m *manager.Manager, failed func(error)) (stop func(), err error) {
-	if s.embedded == nil {
-		return func() {}, nil
-	}
-	e := s.embedded
-	responder := &embedded.Responder{Zones: e.zones(m.Certificates), Nameserver: e.Nameserver, Addresses: e.Addresses}
-	m.Solver.Provider = responder
-	packets, streams, err := embedded.Listen(ctx, e.Listen)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := responder.Serve(ctx, packets, streams); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-	}()
-	return func() { cancel(); <-done }, nil
 }
 
 // Get ensures that there is a certificate for the names.
@@ -173,24 +145,24 @@ func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate,
 		m.Certificates[0].Profile = "default" // pebble would choose one at random
 	}
 	if !o.Simulate {
-		stop, err := s.respond(ctx, m, func(err error) { fmt.Fprintln(diagnostics, "certd:", err) })
+		stop, err := s.respond(ctx, m, m.Certificates, func(err error) { fmt.Fprintln(diagnostics, "certd:", err) })
 		return m, stop, err
 	}
-	sim, err := simulate(ctx, o.Names)
+	sim, err := Simulate(ctx, o.Names)
 	if err != nil {
 		return nil, nil, err
 	}
-	m.CA, m.Client, m.AgreeTerms = sim.url, sim.client, true
-	m.Solver.Provider, m.Solver.Checker = sim.responder, sim.checker
+	m.CA, m.Client, m.AgreeTerms = sim.URL, sim.Client, true
+	m.Solver.Provider, m.Solver.Checker = sim.Responder, sim.Checker
 	err = os.MkdirAll(o.Out, 0o755)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(o.Out, "simulated-root.pem"), sim.root, 0o644)
+		err = os.WriteFile(filepath.Join(o.Out, "simulated-root.pem"), sim.Root, 0o644)
 	}
 	if err != nil {
-		sim.stop()
+		sim.Stop()
 		return nil, nil, err
 	}
-	return m, sim.stop, nil
+	return m, sim.Stop, nil
 }
 
 // rehearse orders at the staging authority, in a temporary directory, and prints
@@ -200,7 +172,7 @@ func (s *site) rehearse(ctx context.Context, o Order, wanted manager.Certificate
 	if err != nil {
 		return err
 	}
-	if fresh(present, wanted) {
+	if fresh(present, s.like(wanted)) {
 		return nil
 	}
 	steps := s.steps(o, wanted)
@@ -209,6 +181,23 @@ func (s *site) rehearse(ctx context.Context, o Order, wanted manager.Certificate
 		return err
 	}
 	defer os.RemoveAll(temp)
+	m, stop, err := s.prepare(ctx, s.rehearsal(o, temp), wanted, std.Err)
+	if err != nil {
+		return permitted(err)
+	}
+	defer stop()
+	if err := m.Ensure(ctx, o.Names...); err != nil {
+		return permitted(err)
+	}
+	fmt.Fprintf(std.Err, "certd: %s has issued it; that one is thrown away\n", m.CA)
+	fmt.Fprintln(std.Out, strings.Join(steps, "\n"))
+	return cli.ErrDifferent
+}
+
+// rehearsal returns the order with nothing in its place: but the journal stays
+// where a later run will look for what this one leaves in the DNS.
+func (s *site) rehearsal(o Order, temp string) Order {
+	o.journal = o.state()
 	o.State, o.Out = temp, filepath.Join(temp, "out")
 	if s.Account.CA == "" || s.Account.CA == manager.LetsEncrypt {
 		s.Account.CA = manager.LetsEncryptStaging
@@ -216,17 +205,7 @@ func (s *site) rehearse(ctx context.Context, o Order, wanted manager.Certificate
 	for i := range s.Certificates {
 		s.Certificates[i].Reload = nil
 	}
-	m, stop, err := s.prepare(ctx, o, wanted, std.Err)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	if err := m.Ensure(ctx, o.Names...); err != nil {
-		return err
-	}
-	fmt.Fprintf(std.Err, "certd: %s has issued it; that one is thrown away\n", m.CA)
-	fmt.Fprintln(std.Out, strings.Join(steps, "\n"))
-	return cli.ErrDifferent
+	return o
 }
 
 // fresh reports whether the certificate is there and not due.
@@ -260,7 +239,7 @@ func Renew(ctx context.Context, o Options, name string, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	stop, err := s.respond(ctx, m, func(err error) { fmt.Fprintln(std.Err, "certd:", err) })
+	stop, err := s.respond(ctx, m, named(m, name), func(err error) { fmt.Fprintln(std.Err, "certd:", err) })
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; if that is certd run, stop it for the while: it renews by itself when it is time", err)
 	}
@@ -269,6 +248,24 @@ func Renew(ctx context.Context, o Options, name string, std cli.Streams) error {
 	}
 	defer stop()
 	return permitted(m.Renew(ctx, name))
+}
+
+// named returns the certificate of a name: one that is configured, or one that
+// is on disk.
+func named(m *manager.Manager, name string) []manager.Certificate {
+	id := manager.Certificate{Names: []string{name}}.ID()
+	for _, c := range m.Certificates {
+		if c.ID() == id {
+			return []manager.Certificate{c}
+		}
+	}
+	status, _ := m.Status() // what is wrong there, Renew will say
+	for _, st := range status {
+		if st.Name == id {
+			return []manager.Certificate{{Names: st.Names}}
+		}
+	}
+	return nil
 }
 
 // Revoke has the authority declare a certificate invalid, for a reason of RFC
@@ -358,109 +355,4 @@ func table(w io.Writer, status []manager.Status) error {
 		}
 	}
 	return t.Flush()
-}
-
-// keeper keeps the certificates of a configuration, and of the next one.
-type keeper struct {
-	options Options
-
-	mu      sync.Mutex
-	current *manager.Manager
-	next    chan *site
-}
-
-// Run keeps the certificates of the configuration until ctx ends.
-func Run(ctx context.Context, o Options, flags daemon.Flags, std cli.Streams) error {
-	s, err := read(o.Config, std.Err)
-	if err != nil {
-		return err
-	}
-	if len(s.Certificates) == 0 {
-		return &cli.UsageError{Err: errors.New("no certificates are configured: name some under certificates in certd.yaml")}
-	}
-	k := &keeper{options: o, next: make(chan *site, 1)}
-	k.next <- s
-	return daemon.Service{Run: k.run, Reload: k.reload, Figures: k.figures, Logger: o.Log}.Serve(ctx, flags)
-}
-
-func (k *keeper) reload(ctx context.Context) error {
-	s, err := read(k.options.Config, io.Discard)
-	if err == nil {
-		_, err = s.manager(k.options)
-	}
-	if err != nil {
-		return err
-	}
-	select {
-	case k.next <- s:
-	case <-ctx.Done():
-	}
-	return nil
-}
-
-// run keeps what one configuration wants, until there is another.
-func (k *keeper) run(ctx context.Context, ready func()) error {
-	s := <-k.next
-	for ctx.Err() == nil {
-		m, err := s.manager(k.options)
-		if err != nil {
-			return err
-		}
-		k.mu.Lock()
-		k.current = m
-		k.mu.Unlock()
-		limited, cancel := context.WithCancelCause(ctx)
-		stop, err := s.respond(limited, m, cancel)
-		if err != nil {
-			cancel(nil)
-			return err
-		}
-		done := make(chan error, 1)
-		go func() { done <- m.Run(limited) }()
-		ready()
-		select {
-		case err = <-done:
-			done <- err
-		case next := <-k.next:
-			s = next
-		}
-		failure := context.Cause(limited)
-		cancel(nil)
-		err = errors.Join(err, <-done)
-		stop()
-		if err != nil || failure != nil && ctx.Err() == nil {
-			return errors.Join(err, failure)
-		}
-	}
-	return nil
-}
-
-func (k *keeper) figures() []daemon.Figure {
-	k.mu.Lock()
-	m := k.current
-	k.mu.Unlock()
-	if m == nil {
-		return nil
-	}
-	status, err := m.Status()
-	if err != nil {
-		return nil
-	}
-	var figures []daemon.Figure
-	for _, s := range status {
-		labels := map[string]string{"certificate": s.Name}
-		failing := 0.0
-		if s.LastError != "" {
-			failing = 1
-		}
-		expires := 0.0
-		if !s.Expires.IsZero() {
-			expires = float64(s.Expires.Unix())
-		}
-		figures = append(figures,
-			daemon.Figure{Name: "certd_expires_seconds", Help: "When the certificate ends, in seconds since 1970; 0 when there is none.", Labels: labels, Value: expires},
-			daemon.Figure{Name: "certd_renewal_seconds", Help: "When the next one will be ordered.", Labels: labels, Value: float64(s.Renewal.Unix())},
-			daemon.Figure{Name: "certd_failing", Help: "Whether the last attempt failed.", Labels: labels, Value: failing})
-	}
-	return figures
 }

@@ -6,12 +6,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,15 +28,15 @@ func write(t testing.TB, name, text string) string {
 // https gets a certificate from the simulation and serves it: from the button to
 // a page.
 func https(t testing.TB, dir string) {
-	sim, err := simulate(t.Context(), []string{"www.example.org"})
+	sim, err := Simulate(t.Context(), []string{"www.example.org"})
 	require.NoError(t, err)
-	defer sim.stop()
+	defer sim.Stop()
 	s, err := read(write(t, "certd.yaml", ""), io.Discard)
 	require.NoError(t, err)
 	m, err := s.manager(Options{State: dir})
 	require.NoError(t, err)
-	m.CA, m.Client, m.AgreeTerms = sim.url, sim.client, true
-	m.Solver.Provider, m.Solver.Checker = sim.responder, sim.checker
+	m.CA, m.Client, m.AgreeTerms = sim.URL, sim.Client, true
+	m.Solver.Provider, m.Solver.Checker = sim.Responder, sim.Checker
 	require.NoError(t, m.Ensure(t.Context(), "www.example.org"))
 
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: m.GetCertificate})
@@ -46,7 +44,7 @@ func https(t testing.TB, dir string) {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })}
 	go server.Serve(listener)
 	defer server.Close()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: sim.pool()},
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: sim.Pool()},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, listener.Addr().String())
@@ -113,35 +111,6 @@ func TestZonesOfTheResponder(t *testing.T) {
 	certificates := []manager.Certificate{{Names: []string{"example.org", "*.example.org"}}, {Names: []string{"x.org"}, HTTP01: &manager.HTTP01{}}}
 	require.Equal(t, []string{"_acme-challenge.example.org"}, (&Embedded{}).zones(certificates))
 	require.Equal(t, []string{"acme.example.net"}, (&Embedded{Zone: "acme.example.net"}).zones(certificates))
-}
-
-// A configuration that is read again replaces the manager; a bad one does not.
-func TestReload(t *testing.T) {
-	config := write(t, "certd.yaml", "account: {ca: \"https://127.0.0.1:1/dir\"}\nprovider: {embedded: {listen: \"127.0.0.1:0\"}}\ncertificates: [{names: [a.example.org]}]")
-	k := &keeper{options: Options{Config: config, State: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, next: make(chan *site, 1)}
-	s, err := read(config, io.Discard)
-	require.NoError(t, err)
-	k.next <- s
-	ctx, cancel := context.WithCancel(t.Context())
-	done, ready := make(chan error), make(chan struct{}, 9)
-	go func() { done <- k.run(ctx, func() { ready <- struct{}{} }) }()
-	<-ready
-	names := func() string {
-		var names []string
-		for _, f := range k.figures() {
-			names = append(names, f.Labels["certificate"])
-		}
-		return strings.Join(names, " ")
-	}
-	require.Contains(t, names(), "a.example.org")
-	require.NoError(t, os.WriteFile(config, []byte("certificates: 1"), 0o600))
-	require.Error(t, k.reload(ctx))
-	require.NoError(t, os.WriteFile(config, []byte("account: {ca: \"https://127.0.0.1:1/dir\"}\nprovider: {embedded: {listen: \"127.0.0.1:0\"}}\ncertificates: [{names: [b.example.org]}]"), 0o600))
-	require.NoError(t, k.reload(ctx))
-	<-ready
-	require.Contains(t, names(), "b.example.org")
-	cancel()
-	require.NoError(t, <-done)
 }
 
 func TestStatusTable(t *testing.T) {

@@ -109,12 +109,22 @@ type site struct {
 	Config
 	provider acme.Provider
 	external *manager.ExternalAccount
-	embedded *Embedded // when that is the provider
+	lego     func() (acme.Provider, error) // makes the provider, when it is one of lego's
+	embedded *Embedded                     // when that is the provider
 }
 
-// read reads a configuration file, says which when none was named, and reports
-// all that is wrong with it.
+// read reads a configuration file, and makes the provider.
 func read(file string, diagnostics io.Writer) (*site, error) {
+	s, err := parse(file, diagnostics)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.create()
+}
+
+// parse reads a configuration file, says which when none was named, and reports
+// all that is wrong with it.
+func parse(file string, diagnostics io.Writer) (*site, error) {
 	name, data, err := cli.ConfigFile("certd", file, defaultConfig)
 	if err != nil {
 		return nil, err
@@ -128,6 +138,28 @@ func read(file string, diagnostics io.Writer) (*site, error) {
 		return nil, &cli.UsageError{Err: err}
 	}
 	return s, nil
+}
+
+// create makes a provider of lego's, which goes by the environment: not while
+// there may be child processes, which would inherit that.
+func (s *site) create() error {
+	if s.lego == nil {
+		return nil
+	}
+	var err error
+	if s.provider, err = s.lego(); err != nil {
+		return &cli.UsageError{Err: err}
+	}
+	return nil
+}
+
+// wanted returns the certificates for the manager.
+func (s *site) wanted() []manager.Certificate {
+	var wanted []manager.Certificate
+	for _, c := range s.Certificates {
+		wanted = append(wanted, c.wanted())
+	}
+	return wanted
 }
 
 func (s *site) check(d *strictyaml.Document) error {
@@ -166,7 +198,7 @@ func (s *site) choose(d *strictyaml.Document) error {
 	}
 	if p.Lego != nil {
 		chosen = append(chosen, "lego")
-		s.provider, err = p.Lego.provider(d, "provider.lego")
+		s.lego, err = p.Lego.provider(d, "provider.lego")
 	}
 	if p.Embedded != nil {
 		chosen = append(chosen, "embedded")
@@ -185,7 +217,7 @@ func (a Account) external(d *strictyaml.Document) (*manager.ExternalAccount, err
 	if a.EABFile == "" {
 		return nil, nil
 	}
-	text, err := cli.Secret(a.EABFile)
+	text, err := cli.SecretOf(d.Name(), a.EABFile)
 	if err != nil {
 		return nil, d.Errorf("account.eab_file", "%v", err)
 	}
@@ -193,7 +225,7 @@ func (a Account) external(d *strictyaml.Document) (*manager.ExternalAccount, err
 	if len(fields) != 2 {
 		return nil, d.Errorf("account.eab_file", "want the key's identifier and its HMAC in the file, not %d words", len(fields))
 	}
-	return &manager.ExternalAccount{KeyID: fields[0], HMAC: fields[1]}, nil
+	return &manager.ExternalAccount{KeyID: fields[0], HMAC: acme.Secret(fields[1])}, nil
 }
 
 // zones returns those that the embedded responder serves for certificates.

@@ -49,39 +49,36 @@ var legoProviders = map[string]func() (challenge.Provider, error){
 	"pdns":         func() (challenge.Provider, error) { return pdns.NewDNSProvider() },
 }
 
-// provider makes the provider. lego reads the environment: it has the variables
-// for as long as that takes, and no child process ever has them.
-func (l *Lego) provider(d *strictyaml.Document, path string) (acme.Provider, error) {
+// provider checks what can be checked, and returns what makes the provider. lego
+// reads the environment: it has the variables for as long as that takes.
+func (l *Lego) provider(d *strictyaml.Document, path string) (func() (acme.Provider, error), error) {
 	create := legoProviders[l.Name]
 	if create == nil {
 		return nil, d.Errorf(path+".name", "%q is none of %s", l.Name, strings.Join(slices.Sorted(maps.Keys(legoProviders)), ", "))
 	}
+	variables := map[string]string{}
 	if l.EnvFile != "" {
-		text, err := cli.Secret(l.EnvFile)
+		text, err := cli.SecretOf(d.Name(), l.EnvFile)
+		if err == nil {
+			variables, err = readVariables(text)
+		}
 		if err != nil {
 			return nil, d.Errorf(path+".env_file", "%v", err)
 		}
-		restore, err := setVariables(text)
+	}
+	return func() (acme.Provider, error) {
+		defer setVariables(variables)()
+		provider, err := create()
 		if err != nil {
-			return nil, d.Errorf(path+".env_file", "%v", err)
+			return nil, d.Errorf(path, "%v", err)
 		}
-		defer restore()
-	}
-	provider, err := create()
-	if err != nil {
-		return nil, d.Errorf(path, "%v", err)
-	}
-	return &legodns.Provider{DNS: provider}, nil
+		return &legodns.Provider{DNS: provider}, nil
+	}, nil
 }
 
-// setVariables sets the variables of a file until restore is called.
-func setVariables(text string) (restore func(), err error) {
-	var undo []func()
-	restore = func() {
-		for _, u := range undo {
-			u()
-		}
-	}
+// readVariables reads one NAME=value a line.
+func readVariables(text string) (map[string]string, error) {
+	variables := map[string]string{}
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -90,9 +87,17 @@ func setVariables(text string) (restore func(), err error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok || name == "" {
-			restore()
 			return nil, fmt.Errorf("line %d: want NAME=value", n)
 		}
+		variables[name] = value
+	}
+	return variables, nil
+}
+
+// setVariables sets variables until restore is called.
+func setVariables(variables map[string]string) (restore func()) {
+	var undo []func()
+	for name, value := range variables {
 		before, had := os.LookupEnv(name)
 		os.Setenv(name, value)
 		undo = append(undo, func() {
@@ -102,5 +107,9 @@ func setVariables(text string) (restore func(), err error) {
 			}
 		})
 	}
-	return restore, nil
+	return func() {
+		for _, u := range undo {
+			u()
+		}
+	}
 }

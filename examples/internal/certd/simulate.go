@@ -22,29 +22,31 @@ import (
 	"github.com/berryrack/berryrack/acme/embedded"
 )
 
-// simulation is a certificate authority in this process, and a DNS that holds
-// nothing but the names that are asked for.
-type simulation struct {
-	url       string
-	client    *http.Client
-	responder *embedded.Responder
-	checker   *acme.Checker
-	root      []byte // PEM
-	stop      func()
+// A Simulation is a certificate authority in this process, and a DNS that holds
+// nothing but the names that are asked for. A manager uses it with URL as its CA,
+// Client, AgreeTerms, and a solver of Responder and Checker.
+type Simulation struct {
+	URL       string // of the authority's directory
+	Client    *http.Client
+	Responder *embedded.Responder // the provider
+	Checker   *acme.Checker
+	Root      []byte // PEM
+
+	stop func()
 }
 
-// simulate starts one for names.
-func simulate(ctx context.Context, names []string) (*simulation, error) {
+// Simulate starts one for names, which runs until it is stopped.
+func Simulate(ctx context.Context, names []string) (*Simulation, error) {
 	packets, streams, err := listenLoopback(ctx)
 	if err != nil {
 		return nil, err
 	}
 	address := streams.Addr().String()
-	s := &simulation{responder: &embedded.Responder{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}}
+	s := &Simulation{Responder: &embedded.Responder{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}}
 	for _, name := range names {
-		s.responder.Zones = append(s.responder.Zones, strings.TrimPrefix(name, "*."))
+		s.Responder.Zones = append(s.Responder.Zones, strings.TrimPrefix(name, "*."))
 	}
-	s.checker = &acme.Checker{
+	s.Checker = &acme.Checker{
 		Resolvers: []string{address}, Interval: 50 * time.Millisecond, Timeout: 10 * time.Second,
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -55,7 +57,7 @@ func simulate(ctx context.Context, names []string) (*simulation, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.responder.Serve(ctx, packets, streams)
+		s.Responder.Serve(ctx, packets, streams)
 	}()
 	server := s.authority(address)
 	s.stop = func() {
@@ -67,7 +69,7 @@ func simulate(ctx context.Context, names []string) (*simulation, error) {
 }
 
 // authority starts pebble.
-func (s *simulation) authority(resolver string) *httptest.Server {
+func (s *Simulation) authority(resolver string) *httptest.Server {
 	// pebble takes this from its environment alone.
 	const noSleep = "PEBBLE_VA_NOSLEEP"
 	before, had := os.LookupEnv(noSleep)
@@ -83,14 +85,17 @@ func (s *simulation) authority(resolver string) *httptest.Server {
 		os.Setenv(noSleep, before)
 	}
 	server := httptest.NewTLSServer(front.Handler())
-	s.url, s.client, s.root = server.URL+wfe.DirectoryPath, server.Client(), authority.GetRootCert(0).PEM()
+	s.URL, s.Client, s.Root = server.URL+wfe.DirectoryPath, server.Client(), authority.GetRootCert(0).PEM()
 	return server
 }
 
-// pool returns the root as one.
-func (s *simulation) pool() *x509.CertPool {
+// Stop ends the authority and the DNS.
+func (s *Simulation) Stop() { s.stop() }
+
+// Pool returns the root as one.
+func (s *Simulation) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(s.root)
+	pool.AppendCertsFromPEM(s.Root)
 	return pool
 }
 

@@ -78,14 +78,21 @@ func TestConfigFile(t *testing.T) {
 }
 
 func TestSecret(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	path := filepath.Join(dir, "key")
+	credentials, dir := t.TempDir(), t.TempDir()
+	path, config := filepath.Join(dir, "key"), filepath.Join(dir, "prog.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("s3cret\n"), 0o600))
-	for _, name := range []string{path, "key"} {
-		secret, err := Secret(name)
+	require.NoError(t, os.WriteFile(filepath.Join(credentials, "key"), []byte("from systemd\n"), 0o600))
+	for _, tt := range []struct{ credentials, name, want string }{
+		{"", path, "s3cret"},
+		{"", "key", "s3cret"},
+		{credentials, path, "s3cret"},
+		{credentials, "key", "from systemd"},
+		{t.TempDir(), "key", "s3cret"},
+	} {
+		t.Setenv("CREDENTIALS_DIRECTORY", tt.credentials)
+		secret, err := SecretOf(config, tt.name)
 		require.NoError(t, err)
-		require.Equal(t, "s3cret", secret)
+		require.Equal(t, tt.want, secret)
 	}
 	require.NoError(t, os.Chmod(path, 0o640))
 	_, err := Secret(path)

@@ -35,15 +35,24 @@ func ConfigFile(program, flag string, embedded []byte) (name string, data []byte
 // secretLimit is the most that a secret may hold, in bytes.
 const secretLimit = 1 << 16
 
-// Secret returns what a *_file key of a configuration names, without the line
-// feed at its end. A name that is no absolute path is looked for under
-// $CREDENTIALS_DIRECTORY first. A file that group or others can read is refused.
-func Secret(path string) (string, error) {
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && !filepath.IsAbs(path) {
+// SecretOf returns what a *_file key of the configuration file config names. A
+// name that is no absolute path is looked for under $CREDENTIALS_DIRECTORY, then
+// beside the configuration. Otherwise it is as [Secret].
+func SecretOf(config, path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return Secret(path)
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
 		if in := filepath.Join(dir, path); exists(in) {
-			path = in
+			return Secret(in)
 		}
 	}
+	return Secret(filepath.Join(filepath.Dir(config), path))
+}
+
+// Secret returns what a file holds, without the line feed at its end. A file that
+// group or others can read is refused.
+func Secret(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err

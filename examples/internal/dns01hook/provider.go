@@ -30,11 +30,11 @@ type TSIG struct {
 func (c *RFC2136) Provider(d *strictyaml.Document, path string) (acme.Provider, error) {
 	p := &rfc2136.Provider{Server: c.Server, Timeout: c.Timeout}
 	if c.TSIG != nil {
-		secret, err := cli.Secret(c.TSIG.SecretFile)
+		secret, err := cli.SecretOf(d.Name(), c.TSIG.SecretFile)
 		if err != nil {
 			return nil, d.Errorf(path+".tsig.secret_file", "%v", err)
 		}
-		p.Key = rfc2136.Key{Name: c.TSIG.Name, Algorithm: c.TSIG.Algorithm, Secret: secret}
+		p.Key = rfc2136.Key{Name: c.TSIG.Name, Algorithm: c.TSIG.Algorithm, Secret: acme.Secret(secret)}
 	}
 	if err := p.Check(); err != nil {
 		return nil, d.Errorf(path, "%v", err)
@@ -65,14 +65,14 @@ func (c *Mythic) Provider(d *strictyaml.Document, path string) (acme.Provider, e
 	}
 	for i, credential := range c.Credentials {
 		at := fmt.Sprintf("%s.credentials[%d]", path, i)
-		secret, err := cli.Secret(credential.SecretFile)
+		secret, err := cli.SecretOf(d.Name(), credential.SecretFile)
 		if err != nil {
 			errs = append(errs, d.Errorf(at+".secret_file", "%v", err))
 		}
 		if credential.Zone == "" && credential.Key == "" {
 			errs = append(errs, d.Errorf(at, "neither key nor zone is given"))
 		}
-		p.Credentials = append(p.Credentials, mythicbeasts.Credential{Zone: credential.Zone, KeyID: credential.Key, Secret: secret})
+		p.Credentials = append(p.Credentials, mythicbeasts.Credential{Zone: credential.Zone, KeyID: credential.Key, Secret: acme.Secret(secret)})
 	}
 	return p, errors.Join(errs...)
 }

@@ -92,9 +92,9 @@ func TestSecretsAreRead(t *testing.T) {
 	require.Equal(t, "correct horse battery", string(c.Auth))
 
 	s.SNMP.AuthFile, s.SNMP.PrivFile = "auth", "auth"
-	_, err = (&Rack{Dir: dir}).snmp(s)
+	_, err = (&Rack{File: filepath.Join(dir, "poectl.yaml")}).snmp(s)
 	require.NoError(t, err, "beside the configuration")
-	require.NoError(t, (&Rack{Dir: dir, Config: &Config{Switches: []Switch{*s}}}).Check())
+	require.NoError(t, (&Rack{File: filepath.Join(dir, "poectl.yaml"), Config: &Config{Switches: []Switch{*s}}}).Check())
 }
 
 func TestMuninField(t *testing.T) {

@@ -26,7 +26,7 @@ import (
 type Rack struct {
 	Config *Config
 	State  string // the directory of the journals
-	Dir    string // the configuration's, where secrets are that have no absolute path
+	File   string // the configuration's, for secrets beside it
 	Std    cli.Streams
 	Logger *slog.Logger
 
@@ -265,30 +265,11 @@ func (r *Rack) snmp(s *Switch) (snmp.Config, error) {
 		if secret.file == "" {
 			continue
 		}
-		text, err := cli.Secret(r.secret(secret.file))
+		text, err := cli.SecretOf(r.File, secret.file)
 		problems = append(problems, err)
 		*secret.into = snmp.Secret(text)
 	}
 	return c, errors.Join(append(problems, c.Validate())...)
-}
-
-// secret returns where a secret is: one that systemd hands over first, or else
-// beside the configuration.
-func (r *Rack) secret(file string) string {
-	if filepath.IsAbs(file) {
-		return file
-	}
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
-		if in := filepath.Join(dir, file); exists(in) {
-			return in
-		}
-	}
-	return filepath.Join(r.Dir, file)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // controller returns what acts on a switch, without its journal.

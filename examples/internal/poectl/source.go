@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/alecthomas/kong"
 
@@ -53,7 +52,7 @@ func (s *Source) Open(ctx context.Context, std cli.Streams) (*Rack, error) {
 	if err != nil {
 		return nil, &cli.UsageError{Err: err}
 	}
-	return &Rack{Config: config, State: s.State, Dir: filepath.Dir(name), Std: std, Logger: logger}, nil
+	return &Rack{Config: config, State: s.State, File: name, Std: std, Logger: logger}, nil
 }
 
 // Do opens the rack, runs a command on it and closes it.

@@ -71,6 +71,8 @@ type SNMP struct {
 	AuthFile      string `yaml:"auth_file"`
 	PrivFile      string `yaml:"priv_file"`
 	CommunityFile string `yaml:"community_file"`
+
+	config string // the file that this is in
 }
 
 // Munin is who may collect the Pis' graphs.

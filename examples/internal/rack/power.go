@@ -204,15 +204,15 @@ func (pi Pi) up(ctx context.Context) error {
 
 // dial begins a conversation with the switch.
 func (s Switch) dial(ctx context.Context) (*snmp.Switch, error) {
-	config, err := s.SNMP.config(s.Address)
+	config, err := s.SNMP.dialing(s.Address)
 	if err != nil {
 		return nil, err
 	}
 	return snmp.Dial(ctx, config)
 }
 
-// config returns how to speak to the switch.
-func (s SNMP) config(address string) (snmp.Config, error) {
+// dialing returns how to speak to the switch.
+func (s SNMP) dialing(address string) (snmp.Config, error) {
 	c := snmp.Config{Address: address, User: s.User}
 	if s.Version == 2 {
 		c.Version = snmp.V2c
@@ -224,7 +224,7 @@ func (s SNMP) config(address string) (snmp.Config, error) {
 		if secret.file == "" {
 			continue
 		}
-		text, err := cli.Secret(secret.file)
+		text, err := cli.SecretOf(s.config, secret.file)
 		if err != nil {
 			return snmp.Config{}, err
 		}

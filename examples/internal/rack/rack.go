@@ -78,6 +78,11 @@ type parser struct {
 
 func (p *parser) defaults() {
 	c := &p.config
+	for i := range c.Switches {
+		if snmp := c.Switches[i].SNMP; snmp != nil {
+			snmp.config = p.doc.Name()
+		}
+	}
 	if c.Export == "" {
 		c.Export = "/export/{client}"
 	}

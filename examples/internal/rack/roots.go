@@ -100,17 +100,27 @@ func networkPlaces(golden string) map[string]string {
 
 // Power switches a Pi.
 type Power interface {
+	// Off returns when the Pi's port feeds nothing.
 	Off(ctx context.Context, pi Pi) error
+	// On returns when the port feeds the Pi again.
 	On(ctx context.Context, pi Pi) error
 }
 
-// PlannedPower stands for the Pi's power in a dry run; nil when there is none.
+// PlannedPower stands for the Pi's power in a dry run, and switches nothing; nil
+// when the Pi has none.
 func PlannedPower(r *Rack, pi Pi) Power {
 	if !r.HasPower(pi) {
 		return nil
 	}
-	return (*Powered)(nil)
+	return planned{}
 }
+
+type planned struct{}
+
+var errPlanned = errors.New("a dry run switches no power")
+
+func (planned) Off(context.Context, Pi) error { return errPlanned }
+func (planned) On(context.Context, Pi) error  { return errPlanned }
 
 // The ports of RFC 4253, section 4.1, and RFC 1813, section 2.1.
 const (

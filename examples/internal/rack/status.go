@@ -24,6 +24,7 @@ type PiStatus struct {
 	Watts    float64  `json:"watts"`
 	VLAN     string   `json:"vlan"` // up, down or missing, of the fileserver's interface
 	Root     string   `json:"root"` // whole, missing or interrupted
+	Boot     string   `json:"boot"` // mounted: its kernel holds its root over NFS; no
 	Answers  string   `json:"answers"`
 	Problems []string `json:"problems,omitempty"`
 }
@@ -34,9 +35,10 @@ const unknown = "unknown"
 func (r *Rack) Status(ctx context.Context, destdir string) []PiStatus {
 	statuses := make([]PiStatus, len(r.Pis))
 	for i, pi := range r.Pis {
-		statuses[i] = PiStatus{Name: pi.Name, Power: unknown, VLAN: unknown, Root: unknown, Answers: unknown}
+		statuses[i] = PiStatus{Name: pi.Name, Power: unknown, VLAN: unknown, Root: unknown, Boot: unknown, Answers: unknown}
 	}
 	r.vlans(ctx, statuses)
+	r.boots(statuses)
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for _, s := range r.Config.Switches {
@@ -94,6 +96,18 @@ func (r *Rack) vlans(ctx context.Context, statuses []PiStatus) {
 	}
 }
 
+// boots says whose kernel has a connection to this machine's NFS server: the
+// one over which it holds its root.
+func (r *Rack) boots(statuses []PiStatus) {
+	clients, err := nfsClients()
+	for i, pi := range r.Pis {
+		statuses[i].note(err)
+		if err == nil {
+			statuses[i].Boot = map[bool]string{true: "mounted", false: "no"}[clients[pi.Link.Client]]
+		}
+	}
+}
+
 // power says how the switch's ports of its Pis are.
 func (r *Rack) power(ctx context.Context, s Switch, statuses []PiStatus) {
 	if !s.hasPower() {
@@ -108,6 +122,9 @@ func (r *Rack) power(ctx context.Context, s Switch, statuses []PiStatus) {
 		id, _ := s.port(pi.Port) // checked with the rack
 		if status, ok := ports[id]; ok {
 			statuses[i].Power, statuses[i].Watts = status.Detection.String(), status.Watts
+			if status.Dark() {
+				statuses[i].Boot = "no" // whatever the server has not noticed yet
+			}
 		}
 	}
 }
@@ -143,9 +160,9 @@ func (r *Rack) links(ctx context.Context) (map[string]string, error) {
 // WriteStatus prints statuses for a person.
 func WriteStatus(w io.Writer, statuses []PiStatus) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PI\tPOWER\tWATTS\tVLAN\tROOT\tANSWERS")
+	fmt.Fprintln(t, "PI\tPOWER\tWATTS\tVLAN\tROOT\tBOOT\tANSWERS")
 	for _, s := range statuses {
-		fmt.Fprintf(t, "%s\t%s\t%.1f\t%s\t%s\t%s\n", s.Name, s.Power, s.Watts, s.VLAN, s.Root, s.Answers)
+		fmt.Fprintf(t, "%s\t%s\t%.1f\t%s\t%s\t%s\t%s\n", s.Name, s.Power, s.Watts, s.VLAN, s.Root, s.Boot, s.Answers)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -28,7 +28,7 @@ func (r *Rack) Drift(ctx context.Context, name string) ([]qbridge.Difference, er
 		return nil, fmt.Errorf("rack.yaml has no switch %q with an address and snmp", name)
 	}
 	// The passphrases are read, and checked, as for its power.
-	config, err := s.SNMP.config(s.Address)
+	config, err := s.SNMP.dialing(s.Address)
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,9 @@ func (d *Document) Problem(path, format string, args ...any) {
 	d.errs = append(d.errs, located{d.Errorf(path, format, args...), at.Line, at.Column})
 }
 
+// Name is the name that was given to Decode.
+func (d *Document) Name() string { return d.name }
+
 // Read reports whether the value at path is as the file says: false when it,
 // or what holds it, was of the wrong type and is reported already.
 func (d *Document) Read(path string) bool {

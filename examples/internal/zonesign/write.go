@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/berryrack/berryrack/examples/internal/atomicfile"
 )
 
 // sumMark begins the last line of a signed zone, a comment with the SHA-256 of what
@@ -47,23 +48,7 @@ func writeFile(path string, z *zone.Zone) error {
 	if err == nil && (!info.Mode().IsRegular() || isDescriptor(path)) {
 		return writeThrough(path, z)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once renamed
-	err = WriteZone(f, z)
-	if err := errors.Join(err, takeAfter(f, info), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	directory, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(directory.Sync(), directory.Close())
+	return atomicfile.Write(path, func(f *os.File) error { return errors.Join(WriteZone(f, z), takeAfter(f, info)) })
 }
 
 // takeAfter gives a file the mode and the owner of the one whose place it takes,

@@ -1,0 +1,149 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/berryrack/berryrack/examples/internal/atomicfile"
+	"github.com/berryrack/berryrack/examples/internal/cli"
+	"github.com/berryrack/berryrack/examples/internal/failover/manifest"
+)
+
+// Check looks at pages, mirrors, services and TTLs, remembers what it found, and
+// prints it.
+func (s *Site) Check(ctx context.Context, asJSON bool, std cli.Streams) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	bar := cli.Bar(std.Err, -1)
+	progress := func() { bar.Add(1) }
+	var answers []Answer
+	for _, question := range []struct {
+		name  string
+		asked bool
+		look  func() (Answer, error)
+	}{
+		{QuestionPages, len(s.Pages.Logs) > 0, func() (Answer, error) { return s.comparePages(ctx, progress) }},
+		{QuestionMirrors, len(s.Mirrors) > 0, func() (Answer, error) { return s.compareMirrors(ctx, progress) }},
+		{QuestionServices, len(s.Services) > 0, func() (Answer, error) { return s.checkServices(ctx, "standby", s.Standby) }},
+		{QuestionTTL, s.zone != "", func() (Answer, error) { a, _, err := s.checkTTL(ctx); return a, err }},
+	} {
+		if !question.asked {
+			continue
+		}
+		a, err := question.look()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			a = Answer{Question: question.name, State: Failed, Summary: err.Error()}
+		}
+		a.At = s.now()
+		answers = append(answers, a)
+	}
+	bar.Finish()
+	if len(answers) == 0 {
+		return &cli.UsageError{Err: errors.New("nothing to check is configured: want pages, mirrors, services or dns")}
+	}
+	if err := s.remember(answers); err != nil {
+		return err
+	}
+	return s.tell(newReport(answers, nil), asJSON, std)
+}
+
+func (s *Site) tell(r Report, asJSON bool, std cli.Streams) error {
+	if err := r.print(std.Out, asJSON, s.now()); err != nil {
+		return err
+	}
+	return r.err()
+}
+
+// Replay puts a load on the standby; a rate or duration of 0 is the configuration's.
+func (s *Site) Replay(ctx context.Context, rate float64, duration time.Duration, asJSON bool, std cli.Streams) error {
+	if len(s.Pages.Logs) == 0 {
+		return &cli.UsageError{Err: errors.New("pages.logs is not configured: there is nothing to replay")}
+	}
+	if rate < 0 || rate > maxRate || duration < 0 {
+		return &cli.UsageError{Err: fmt.Errorf("want a rate of up to %d, and a positive duration", maxRate)}
+	}
+	if rate > 0 {
+		s.Load.Rate = rate
+	}
+	if duration > 0 {
+		s.Load.Duration = duration
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	bar := cli.Bar(std.Err, -1)
+	a, err := s.load(ctx, func() { bar.Add(1) })
+	bar.Finish()
+	if err != nil {
+		return err
+	}
+	a.At = s.now()
+	if err := s.remember([]Answer{a}); err != nil {
+		return err
+	}
+	return s.tell(newReport([]Answer{a}, nil), asJSON, std)
+}
+
+// Report prints what check, load and flip found last. What is older than maxAge
+// counts as unknown.
+func (s *Site) Report(maxAge time.Duration, asJSON bool, std cli.Streams) error {
+	found := map[string]Answer{}
+	journal := &Journal{}
+	if err := errors.Join(s.restore("answers.json", &found), s.restore("journal.json", journal)); err != nil {
+		return err
+	}
+	if !journal.away() {
+		journal = nil
+	}
+	var answers []Answer
+	for _, question := range questions {
+		if !s.asks(question) {
+			continue
+		}
+		a, ok := found[question]
+		switch {
+		case !ok:
+			a = Answer{Question: question, State: Unknown, Summary: "never looked at"}
+		case a.State == Same && s.now().Sub(a.At) > maxAge:
+			a.State = Unknown
+		}
+		answers = append(answers, a)
+	}
+	return s.tell(newReport(answers, journal), asJSON, std)
+}
+
+// asks reports whether the configuration has something to a question.
+func (s *Site) asks(question string) bool {
+	switch question {
+	case QuestionPages, QuestionLoad:
+		return len(s.Pages.Logs) > 0
+	case QuestionMirrors:
+		return len(s.Mirrors) > 0
+	case QuestionServices:
+		return len(s.Services) > 0
+	}
+	return s.zone != ""
+}
+
+// Manifest lists the files below dir, to a file or, with no name, to standard output.
+func Manifest(ctx context.Context, dir, file string, std cli.Streams) error {
+	bar := cli.Bar(std.Err, -1)
+	defer bar.Finish()
+	write := func(w io.Writer) error { return manifest.Write(ctx, w, dir, func() { bar.Add(1) }) }
+	if file == "" {
+		return write(std.Out)
+	}
+	return atomicfile.Write(file, func(f *os.File) error { return errors.Join(write(f), f.Chmod(0o644)) })
+}

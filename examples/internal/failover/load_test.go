@@ -1,0 +1,127 @@
+package failover
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestHistogram(t *testing.T) {
+	var h histogram
+	require.Zero(t, h.quantile(0.5))
+	var all []time.Duration
+	for range 10_000 {
+		d := time.Duration(rand.ExpFloat64() * float64(20*time.Millisecond))
+		all = append(all, d)
+		h.add(d)
+	}
+	slices.Sort(all)
+	for _, q := range []float64{0.01, 0.5, 0.9, 0.99, 0.999} {
+		exact := all[int(math.Ceil(q*float64(len(all))))-1]
+		require.GreaterOrEqual(t, h.quantile(q), exact-1, "%v", q) // buckets begin between two nanoseconds
+		require.LessOrEqual(t, float64(h.quantile(q)), float64(exact)*bucketWidth+1, "%v", q)
+	}
+	require.Equal(t, all[len(all)-1], h.quantile(1))
+	h.add(1000 * time.Hour)
+	require.Equal(t, 1000*time.Hour, h.max)
+}
+
+// An origin that does not answer anything for a while gets all requests all the
+// same, when they are due, and the wait counts for each of them.
+func TestOpenLoop(t *testing.T) {
+	var arrived atomic.Int32
+	const n = 40
+	all := make(chan struct{})
+	standby := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if arrived.Add(1) == n {
+			close(all)
+		}
+		<-all // nobody is answered before the last one has come
+	})
+	s := hosts(t, nil, standby)
+	s.log(t, "GET /a 200", "POST /b 200", "HEAD /c 200", "GET http://[ 200")
+	s.Load = Load{Rate: 200, Duration: n * 5 * time.Millisecond, P99: time.Millisecond, Errors: 0.001}
+	a, err := s.load(t.Context(), func() {})
+	require.NoError(t, err)
+	require.Equal(t, n, a.Load.Sent)
+	require.Zero(t, a.Load.Errors, a.Load.Error)
+	require.GreaterOrEqual(t, time.Duration(a.Load.Max), (n-1)*5*time.Millisecond)
+	require.GreaterOrEqual(t, time.Duration(a.Load.P50), (n/2-1)*5*time.Millisecond)
+	require.Equal(t, Different, a.State)
+	require.Equal(t, "latency", a.Items[0].What)
+}
+
+func TestLoadCountsErrors(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{}
+	standby := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked[r.Method+" "+r.URL.String()]++
+		mu.Unlock()
+		switch r.URL.Path {
+		case "/broken":
+			w.WriteHeader(http.StatusInternalServerError)
+		case "/gone":
+			http.NotFound(w, r)
+		case "/reset":
+			panic(http.ErrAbortHandler)
+		}
+	})
+	s := hosts(t, nil, standby)
+	s.log(t, "GET /ok?x=1 304", "GET /broken 200", "GET /gone 200", "GET /gone 404", "GET /reset 200", "GET /broken 500", "DELETE /ok 200")
+	s.Load = Load{Rate: 1000, Duration: 60 * time.Millisecond, P99: time.Minute, Errors: 0.5}
+	a, err := s.load(t.Context(), func() {})
+	require.NoError(t, err)
+	require.Equal(t, Same, a.State, a.Items)
+	require.Equal(t, 60, a.Load.Sent)
+	require.Equal(t, 20, a.Load.Errors)
+	require.Equal(t, 10, a.Load.Other)
+	require.NotEmpty(t, a.Load.Error)
+	mu.Lock()
+	require.Equal(t, 10, asked["GET /ok?x=1"])
+	require.NotContains(t, asked, "DELETE /ok")
+	mu.Unlock()
+
+	s.Load.Errors = 0.001
+	a, err = s.load(t.Context(), func() {})
+	require.NoError(t, err)
+	require.Equal(t, Different, a.State)
+	require.Contains(t, a.Items[0].Detail, "33.33 % of the requests failed, 0.10 % may")
+}
+
+func TestLoadOfNothing(t *testing.T) {
+	s := hosts(t, nil, nil)
+	s.log(t, "POST /a 200")
+	s.Load = Load{Rate: 1, Duration: time.Second}
+	_, err := s.load(t.Context(), func() {})
+	require.ErrorContains(t, err, "no request that could be replayed")
+}
+
+func TestBusiestMinute(t *testing.T) {
+	s := hosts(t, nil, nil)
+	requests := make([]string, 90) // a second apart: 60 in the first minute
+	for i := range requests {
+		requests[i] = "GET / 200"
+	}
+	s.log(t, requests...)
+	rate, err := busiestMinute(s.Pages.readLogs())
+	require.NoError(t, err)
+	require.Equal(t, 1.0, rate)
+}
+
+func TestSecondsAreNumbers(t *testing.T) {
+	text, err := json.Marshal(Figures{P99: Seconds(1500 * time.Microsecond)})
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"p99_seconds":0.001500`)
+	var f Figures
+	require.NoError(t, json.Unmarshal(text, &f))
+	require.Equal(t, Seconds(1500*time.Microsecond), f.P99)
+}

@@ -71,6 +71,13 @@ func TestReload(t *testing.T) {
 	_, err = dns.Exchange(new(dns.Msg).SetQuestion("b.example.", dns.TypeSOA), first)
 	require.Error(t, err)
 	require.NotEmpty(t, r.figures())
+
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+	configure(fmt.Sprintf(text, busy.Addr(), "a.example", dir))
+	require.NoError(t, r.reload(ctx))
+	has(second, "a.example.", dns.RcodeSuccess) // served where it was
 	cancel()
 	require.NoError(t, <-done)
 }

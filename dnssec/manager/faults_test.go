@@ -269,6 +269,11 @@ func TestSignedByOthers(t *testing.T) {
 		require.Empty(t, s.State.Keys)
 	}
 	require.Zero(t, b.parent.lodged)
+	b.zone.Update = grants(t, "acme. TXT")
+	b.restart()
+	b.turn()
+	b.setRunning(true)
+	require.Equal(t, dns.RcodeRefused, b.update(b.origin, "acme.", insertion(t, "new.example.org. 60 IN TXT \"a\"")), "nobody would sign it")
 	keys, err := other.Keys(b.origin).Keys(b.origin)
 	require.NoError(t, err)
 	for _, key := range keys {

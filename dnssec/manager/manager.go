@@ -553,6 +553,9 @@ func (u *unit) update(key string, message *dns.Msg) error {
 	if u.zone.Primary != nil {
 		return &update.Error{Rcode: dns.RcodeRefused, Reason: "updates are for the zone's primary"}
 	}
+	if u.source.asFound != nil && u.untouched() {
+		return &update.Error{Rcode: dns.RcodeRefused, Reason: "the zone is signed by somebody else: enable it first"}
+	}
 	next, err := update.Apply(u.source.zone, message, key, u.zone.Update)
 	if err != nil || next == u.source.zone {
 		return err

@@ -52,7 +52,6 @@ type day struct {
 	secret                  string
 	samples                 samples
 	attacks                 []result
-	attackErr               error
 	background              sync.WaitGroup
 	endVisits               context.CancelFunc
 	renewed                 [2]string // the certificate's number, before and after

@@ -156,8 +156,19 @@ func (d *day) boot(ctx context.Context) error {
 		return err
 	}
 	d.world.path, err = awaitUp(stderr)
-	d.visitors.world = d.world
-	return err
+	if d.visitors.world = d.world; err != nil {
+		return err
+	}
+	for _, pi := range d.rack.Pis {
+		err := until(ctx, 2*time.Minute, func() (bool, error) {
+			err := d.control(ctx, pi, "/connections", nil, nil)
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // awaitUp reads what pirack boot says until the rack is up, and returns where
@@ -443,6 +454,7 @@ func (d *day) close(ctx context.Context) error {
 
 // stop ends the programs.
 func (d *day) stop() {
+	d.background.Wait()
 	for _, cmd := range []*exec.Cmd{d.frontend, d.boots} {
 		if cmd != nil && cmd.Process != nil {
 			cmd.Process.Signal(syscall.SIGTERM)

@@ -21,8 +21,8 @@ const (
 
 // PublicKey is what a DNSKEY record holds (RFC 4034 section 2.1).
 type PublicKey struct {
-	Flags     uint16
-	Algorithm Algorithm
+	Flags     uint16    // FlagZone, FlagRevoke, FlagSEP
+	Algorithm Algorithm // its number in the registry of DNS security algorithms
 	// Key is the public key field (RFC 3110, RFC 6605, RFC 8080).
 	Key []byte
 }
@@ -124,7 +124,7 @@ type Key struct {
 	// keys do: a PKCS#11 module for example. ECDSA keys of the standard library
 	// sign deterministically (RFC 6979).
 	Signer crypto.Signer
-	Use    Use
+	Use    Use // what it signs
 }
 
 const (

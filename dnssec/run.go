@@ -495,12 +495,14 @@ func (c *config) share32(owner wire.Name, t wire.Type) uint32 {
 // signatureRoom is the octets that most signatures fit in.
 func (w *worker) signatureRoom() int { return 2 + rrsigFixed + len(w.origin) + 64 }
 
-const blockSize = 64 << 10
+// The first block of a worker is small, as most zones are; each is twice as large
+// as the one before.
+const firstBlock, blockSize = 1 << 10, 64 << 10
 
 // take returns an empty slice with room for n octets, from memory of the worker's.
 func (w *worker) take(n int) []byte {
 	if n > cap(w.block)-len(w.block) {
-		w.block = make([]byte, 0, max(n, blockSize))
+		w.block = make([]byte, 0, max(n, firstBlock, min(blockSize, 2*cap(w.block))))
 	}
 	start := len(w.block)
 	w.block = w.block[:start+n]

@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -28,7 +29,7 @@ const (
 	defaultValidity = 14 * 24 * time.Hour
 	defaultJitter   = 12 * time.Hour
 	defaultKeyTTL   = time.Hour
-	// backdate is how long before now signatures begin, for clocks that are slow.
+	// backdate is the default of Backdate.
 	backdate = time.Hour
 	// maxValidity keeps times within reach of each other (RFC 4034 section 3.1.5).
 	maxValidity = 1<<31*time.Second - 48*time.Hour
@@ -61,6 +62,9 @@ type Signer struct {
 	// due at once. It is 12 hours when zero, but at most a tenth of Validity.
 	// Negative is none.
 	Jitter time.Duration
+	// Backdate is how long before now signatures begin, for clocks that are slow: one
+	// hour when zero.
+	Backdate time.Duration
 	// Inception and Expiry, when set, are those of every signature, instead of an
 	// hour before now and of what Validity and Jitter give: others are not used
 	// again, but those of offline keys.
@@ -81,12 +85,12 @@ type Signer struct {
 
 // Result is a signed zone, and how it came about.
 type Result struct {
-	Zone *zone.Zone
+	Zone *zone.Zone // with its signatures and denial records
 	// Signed and Reused count the signatures that were made and taken over.
 	Signed, Reused int
 	// Unchanged says that the zone is as the previous one, serial and all.
 	Unchanged bool
-	Serial    uint32
+	Serial    uint32 // of the SOA record
 	// Expiry is when the first signature ends, Due when the first one is to be made
 	// anew, for which those of offline keys do not count.
 	Expiry, Due time.Time
@@ -146,7 +150,7 @@ func (c *config) setTimes() error {
 	if c.Validity == 0 {
 		c.Validity = defaultValidity
 	}
-	begin, end := c.now.Add(-backdate), c.now.Add(c.Validity)
+	begin, end := c.now.Add(-cmp.Or(c.Backdate, backdate)), c.now.Add(c.Validity)
 	if !c.Inception.IsZero() {
 		begin = c.Inception
 	}

@@ -17,10 +17,10 @@ import (
 
 // Finding is what is wrong with a signed zone.
 type Finding struct {
-	Owner wire.Name
+	Owner wire.Name // of the records that it is about
 	// Type is 0 when the finding is about no single set.
 	Type   wire.Type
-	Reason string
+	Reason string // in a few words
 }
 
 // String returns the finding as one line.

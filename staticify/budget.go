@@ -11,7 +11,7 @@ type Budget struct {
 	CPU      float64       // processors that rendering may keep busy; 0 means 0.5
 	Parallel int           // renders at once; 0 means 4
 	Pages    int           // pages at most; 0 means 1000
-	Interval time.Duration // within which every page is rendered once; 0 means 50 s, for a promise of 60 s
+	Interval time.Duration // within which every page is rendered once; 0 means 40 s, which keeps a promise of 60 s
 }
 
 // Candidate is a page that might become a file.
@@ -48,7 +48,7 @@ func (b Budget) withDefaults() Budget {
 	b.CPU = cmp.Or(b.CPU, 0.5)
 	b.Parallel = cmp.Or(b.Parallel, 4)
 	b.Pages = cmp.Or(b.Pages, 1000)
-	b.Interval = cmp.Or(b.Interval, 50*time.Second)
+	b.Interval = cmp.Or(b.Interval, 40*time.Second)
 	return b
 }
 

@@ -15,7 +15,6 @@ type Planner struct {
 	Ranker    Ranker // its Query, HalfLife, Capacity, MinClients and UserAgent; made for this Planner
 	Budget    Budget
 	Important []Key
-	MaxAge    time.Duration // of a file; 0 means 60 s
 	// Cost is the processor time that a page is taken to need when the log does not say how long requests took;
 	// 0 means 150 ms. What the log says is used as it is, though a program also waits in that time.
 	Cost time.Duration
@@ -23,11 +22,11 @@ type Planner struct {
 
 // Plan is what a Planner foretells.
 //
-// HitRatio is Hits / Pages. A replay gives it: whenever a request comes MaxAge or more after the last selection, pages
-// are selected anew from what was asked for until then, and from nothing later; requests for selected pages are hits
-// until the next selection. So it includes the beginning, when nothing is known, and the pages that came up later than
-// the last selection. It does not include what a log cannot tell: which requests carry a cookie that keeps them from
-// files, and which pages the origin marks as not to be kept. It is an upper bound as far as these go.
+// HitRatio is Hits / Pages. A replay gives it: when Budget.Interval has gone by on the log's clock, pages are selected
+// anew from what was asked for until then, and from nothing later, and each costs one render; requests for selected pages
+// are hits until the next selection. So it includes the beginning, when nothing is known, and requests for pages that
+// came up since the last selection. It does not include what a log cannot tell: which requests carry a cookie that keeps
+// them from files, and which pages the origin marks as not to be kept. It is an upper bound as far as these go.
 type Plan struct {
 	From     time.Time     `json:"from"`
 	To       time.Time     `json:"to"`
@@ -42,7 +41,7 @@ type Plan struct {
 	Spent    time.Duration `json:"spent_ns"`  // processor time that renders cost
 	Assumed  bool          `json:"assumed"`   // Planner.Cost was used, since the log does not time requests
 	Curve    []Point       `json:"curve"`
-	Files    []File        `json:"files"`   // those selected last, busiest first
+	Files    []Planned     `json:"files"`   // those selected last, busiest first
 	Misses   []Miss        `json:"misses"`  // why Pages - Hits were none, by reason
 	Refused  []Refused     `json:"refused"` // the same with details, recent requests weighing more
 }
@@ -53,13 +52,13 @@ type Point struct {
 	HitRatio float64 `json:"hit_ratio"`
 }
 
-// File is a page that would be a file now.
-type File struct {
+// Planned is a page that would be a file now.
+type Planned struct {
 	Target    string        `json:"target"`
 	Important bool          `json:"important,omitempty"`
 	Clients   int           `json:"clients"`
 	Rate      float64       `json:"requests_per_second"`
-	Hits      uint64        `json:"hits"` // of the whole log
+	Hits      uint64        `json:"hits"` // since it has been selected, without a break
 	Cost      time.Duration `json:"cost_ns"`
 }
 
@@ -76,7 +75,9 @@ func (p Planner) Plan(hits iter.Seq2[*accesslog.Hit, error]) (*Plan, error) {
 	var first error
 	for h, err := range hits {
 		if err != nil {
-			first = cmp.Or(first, err)
+			if first == nil {
+				first = err
+			}
 			continue
 		}
 		r.observe(h)
@@ -97,13 +98,13 @@ type replay struct {
 	ranked   []Ranked
 	costs    map[string]cost
 
-	hits, requests uint64
-	selections     int
-	filesSum       int
-	saved, spent   time.Duration
-	assumed        bool
-	byRank         [maxCurve]uint64
-	misses         [reasonEnd]uint64
+	hits         uint64
+	selections   int
+	filesSum     int
+	saved, spent time.Duration
+	assumed      bool
+	byRank       [maxCurve]uint64
+	misses       [reasonEnd]uint64
 }
 
 // file is a page that the last selection looked at.
@@ -123,7 +124,6 @@ type cost struct {
 
 func newReplay(p Planner) *replay {
 	p.Budget = p.Budget.withDefaults()
-	p.MaxAge = cmp.Or(p.MaxAge, time.Minute)
 	p.Cost = cmp.Or(p.Cost, 150*time.Millisecond)
 	return &replay{Planner: p, files: map[string]*file{}, costs: map[string]cost{}}
 }
@@ -151,19 +151,23 @@ func (r *replay) observe(h *accesslog.Hit) {
 	r.saved += f.cost
 }
 
-// step selects anew when a file of the last selection would be too old at the time of a request.
+// step selects anew when all files of the last selection have been rendered once more before a request.
 func (r *replay) step(now time.Time) {
 	if r.from.IsZero() {
 		r.from, r.selected = now, now
 		return
 	}
-	ages := now.Sub(r.selected) / r.MaxAge
-	if ages < 1 {
+	if now.Before(r.selected.Add(-r.Ranker.HalfLife)) { // the clock was set back
+		r.selected = now
+		r.Ranker.Age(now)
+	}
+	rounds := now.Sub(r.selected) / r.Budget.Interval
+	if rounds < 1 {
 		return
 	}
-	// In a time without requests nothing changes but the age of files: they are rendered all the same.
-	r.spent += time.Duration(ages-1) * r.chosen.CPU
-	r.selected = r.selected.Add(ages * r.MaxAge)
+	// While nothing is asked for, nothing but the age of files changes: they are rendered all the same.
+	r.spent += time.Duration(rounds-1) * r.chosen.CPU
+	r.selected = r.selected.Add(rounds * r.Budget.Interval)
 	r.selectPages()
 	r.spent += r.chosen.CPU
 	r.filesSum += len(r.chosen.Pages)
@@ -251,20 +255,20 @@ func ratio(part, all uint64) float64 {
 	return float64(part) / float64(all)
 }
 
-func (r *replay) listFiles() []File {
+func (r *replay) listFiles() []Planned {
 	known := map[Key]Ranked{}
 	for _, page := range r.ranked {
 		known[page.Key] = page
 	}
-	var files []File
+	var files []Planned
 	for _, c := range r.chosen.Pages {
 		page := known[c.Key]
-		files = append(files, File{
+		files = append(files, Planned{
 			Target: c.Key.String(), Important: c.Important, Clients: page.Clients, Rate: page.Rate,
 			Hits: r.files[c.Key.String()].hits, Cost: c.Saved,
 		})
 	}
-	slices.SortStableFunc(files, func(a, b File) int {
+	slices.SortStableFunc(files, func(a, b Planned) int {
 		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(a.Target, b.Target))
 	})
 	return files

@@ -64,7 +64,8 @@ func (r *Ranker) start() {
 	r.buf = make([]byte, 0, MaxTarget)
 }
 
-// Observe counts one request, and returns why it is not for a static file, or 0.
+// Observe counts one request, and returns why it is not for a static file, or 0. Logs of several servers may be read one
+// after the other: the latest request says what time it is, and those of much more than a HalfLife before do not count.
 func (r *Ranker) Observe(h *accesslog.Hit) Reason {
 	_, reason := r.observe(h)
 	return reason
@@ -80,11 +81,14 @@ func (r *Ranker) observe(h *accesslog.Hit) ([]byte, Reason) {
 		return nil, 0
 	}
 	r.requests++
-	r.age(h.Time)
+	counts := r.age(h.Time)
 	target, f := r.judge(h)
 	if f.reason != 0 {
 		r.refuse(f)
 		return nil, f.reason
+	}
+	if !counts {
+		return target, 0
 	}
 	client := topk.Client(h.Client)
 	r.clients = r.clients || client != 0
@@ -121,22 +125,40 @@ func (r *Ranker) refuse(f fault) {
 	r.refused.Add(append(append(buf[:0], byte(f.reason)), detail[:min(len(detail), 64)]...), 0)
 }
 
-// age halves the counts once for each HalfLife that the log's clock went on. A clock that went back starts anew from
-// there: the counts stay.
-func (r *Ranker) age(now time.Time) {
+// Age tells what time it is, for counts to halve also while nothing is asked for. When the requests' clock is ahead by
+// more than a HalfLife, because it was wrong and has been set back, the counts stay and go on from now.
+func (r *Ranker) Age(now time.Time) {
+	if r.pages == nil {
+		r.start()
+	}
+	if now.Before(r.anchor.Add(-r.HalfLife)) {
+		r.restart(now)
+	}
+	r.age(now)
+}
+
+// restart begins to count time now. Multiples of HalfLife are the same for all Rankers, so their counts can be added.
+func (r *Ranker) restart(now time.Time) {
+	r.anchor, r.latest, r.first = now.Truncate(r.HalfLife), now, now
+}
+
+// age halves the counts once for each HalfLife that has gone by. It returns false for a time that is so long ago that a
+// request then no longer counts.
+func (r *Ranker) age(now time.Time) bool {
 	switch {
 	case now.IsZero():
-		return
-	case r.anchor.IsZero() || now.Before(r.anchor.Add(-r.HalfLife)):
-		// Multiples of HalfLife are the same for all Rankers, so their counts can be added.
-		r.anchor, r.latest, r.first = now.Truncate(r.HalfLife), now, now
-		return
+		return true
+	case r.anchor.IsZero():
+		r.restart(now)
+		return true
+	case now.Before(r.anchor.Add(-r.HalfLife)):
+		return false
 	case now.After(r.latest):
 		r.latest = now
 	}
 	for range 64 {
 		if now.Sub(r.anchor) < r.HalfLife {
-			return
+			return true
 		}
 		r.span = (r.span + r.since(r.anchor.Add(r.HalfLife))) / 2
 		r.anchor = r.anchor.Add(r.HalfLife)
@@ -144,6 +166,7 @@ func (r *Ranker) age(now time.Time) {
 		r.refused.Halve()
 	}
 	r.anchor = now.Truncate(r.HalfLife)
+	return true
 }
 
 // since is how long has been counted since the last halving.
@@ -162,8 +185,8 @@ func (r *Ranker) Top(n int) []Ranked {
 	}
 	var top []Ranked
 	seconds := max(time.Second, r.span+r.since(r.latest)).Seconds()
-	// Those whose hits count less fall back, so some more than n are looked at.
-	for _, item := range r.pages.Top(2 * n) {
+	// All are looked at: what one client asked for may be above all others, and falls back.
+	for _, item := range r.pages.Top(r.pages.Len()) {
 		hits := item.Count - item.Error
 		if r.clients {
 			if item.Clients < r.MinClients {

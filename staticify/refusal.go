@@ -1,6 +1,9 @@
 package staticify
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Reason says in one word why a request or a page is not for a static file. The zero Reason is no reason.
 type Reason uint8
@@ -59,6 +62,17 @@ func (r Reason) String() string {
 
 // MarshalText is String.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (r *Reason) UnmarshalText(text []byte) error {
+	for reason, name := range reasonNames {
+		if name == string(text) && name != "" {
+			*r = Reason(reason)
+			return nil
+		}
+	}
+	return fmt.Errorf("staticify: %q is no reason", text)
+}
 
 // Refusal is the error for a request or a page that is answered by the origin, as ever.
 // Use errors.As, and branch on its Reason.

@@ -37,9 +37,9 @@ func (p *Plan) writeRequests(b *bytes.Buffer) {
 }
 
 func (p *Plan) writeFiles(b *bytes.Buffer) {
-	fmt.Fprintf(b, "\n%d pages are files at the end", len(p.Files))
+	fmt.Fprintf(b, "\nfiles at the end: %d", len(p.Files))
 	if len(p.Files) > shownFiles {
-		fmt.Fprintf(b, ", of which the busiest %d are", shownFiles)
+		fmt.Fprintf(b, "; the busiest %d", shownFiles)
 	}
 	fmt.Fprintln(b)
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -108,10 +108,16 @@ func (p *Plan) writeRefused(b *bytes.Buffer) {
 }
 
 func (p *Plan) writeCost(b *bytes.Buffer) {
-	fmt.Fprintf(b, "\nprocessor time: %s saved, %s spent on renders of %.0f pages on average",
-		p.Saved.Round(time.Second), p.Spent.Round(time.Second), p.Selected)
+	fmt.Fprintf(b, "\nprocessor time: %s saved, %s spent on renders; files on average: %.0f", rounded(p.Saved), rounded(p.Spent), p.Selected)
 	if p.Assumed {
 		fmt.Fprint(b, " (a cost was assumed where the log times no requests)")
 	}
 	fmt.Fprintln(b)
+}
+
+func rounded(d time.Duration) time.Duration {
+	if d < time.Minute {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Second)
 }

@@ -97,6 +97,6 @@ func (a axes) mark(pages, ratio float64) {
 	}
 	fmt.Fprintf(a, `<path d="M%.1f %.1fV%d" stroke="%s" stroke-dasharray="4 3"/>`, x, y, plotBottom, colourMark)
 	fmt.Fprintf(a, `<circle cx="%.1f" cy="%.1f" r="4.5" fill="%s"/>`, x, y, colourMark)
-	fmt.Fprintf(a, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s">this budget: %.0f pages, %.1f %%</text>`+"\n",
+	fmt.Fprintf(a, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s" stroke="white" stroke-width="4" paint-order="stroke">this budget: %.0f pages, %.1f %%</text>`+"\n",
 		x+dx, min(y+28, plotBottom-8), anchor, colourMark, pages, 100*ratio)
 }

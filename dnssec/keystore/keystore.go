@@ -36,7 +36,7 @@ const (
 
 // Dir is a directory of keys. It is made, with mode 0700, when the first key is.
 type Dir struct {
-	Path string
+	Path string // of the directory; required
 	// Secret seals private keys that are written, and opens those that are sealed;
 	// keys that are not are refused then, with [ErrUnsealed]. Without it private
 	// keys are written as BIND does.
@@ -51,7 +51,7 @@ type Key struct {
 	// Key has the use that the .state file or the SEP flag gives it: what becomes of
 	// it at a time is At's.
 	dnssec.Key
-	Origin wire.Name
+	Origin wire.Name // of the zone that it is for
 	// TTL is that of the record in the .key file, 0 when it has none.
 	TTL    uint32
 	Timing Timing
@@ -60,13 +60,13 @@ type Key struct {
 	State []StateLine
 }
 
-// StateLine is a line of a .state file, such as KSK: yes.
+// StateLine is a line of a .state file, as Name: Value, such as KSK: yes.
 type StateLine struct{ Name, Value string }
 
 // Spec is what key to make.
 type Spec struct {
-	Origin    wire.Name
-	Algorithm dnssec.Algorithm
+	Origin    wire.Name        // of the zone
+	Algorithm dnssec.Algorithm // required
 	// Use has the SEP flag set when it includes SignKeys.
 	Use dnssec.Use
 	// Bits is the size of an RSA key, 2048 when zero.

@@ -10,8 +10,11 @@ import (
 	"github.com/berryrack/berryrack/dnssec"
 )
 
-// Timing is the times of BIND's files, zero where they are not set. [Key.At] acts
-// on them, but on Created.
+// Timing is the times of BIND's files, zero where they are not set: from Created on
+// the key exists, from Publish to Delete its DNSKEY record is in the zone, from
+// Activate to Inactive it signs, from Revoke on it has the REVOKE flag, and from
+// SyncPublish to SyncDelete the zone has its CDS and CDNSKEY records. [Key.At] acts on
+// them, but on Created.
 type Timing struct {
 	Created, Publish, Activate, Revoke, Inactive, Delete, SyncPublish, SyncDelete time.Time
 }

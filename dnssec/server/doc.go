@@ -18,15 +18,20 @@
 //
 // Limits: answers of 1,232 octets over UDP; 128 TCP connections at a time, which
 // are closed when they are idle for 8 seconds or leave an answer unread for 10;
-// CNAME chains of 8 records. A query of type ANY gets one set (RFC 8482 section 4.1),
-// one of type RRSIG the signatures of one set.
+// CNAME chains of 8 records; 100 differences kept of a zone, together no larger
+// than the zone. A query of type ANY gets one set (RFC 8482 section 4.1), one of
+// type RRSIG the signatures of one set.
 //
-// It does no recursion, no dynamic update, no incremental transfer: IXFR is
-// answered with the whole zone (RFC 1995 section 4). It needs no privileges but
-// those of its port.
+// A zone that is set again with a later serial is transferred by its differences
+// (IXFR) to those that have one of the last versions. Dynamic updates and NOTIFY of
+// a primary are handed on: see the fields Update and Notified. Package
+// dnssec/update carries updates out, dnssec/transfer fetches zones, and
+// dnssec/manager has all of them work together.
 //
-// RFCs: 1034, 1995, 1996, 2308, 3225, 4035, 4592, 5155, 5936, 6672, 6891, 8482,
-// 8945, 9077.
+// It does no recursion. It needs no privileges but those of its port.
+//
+// RFCs: 1034, 1995, 1996, 2136, 2308, 3225, 4035, 4592, 5155, 5936, 6672, 6891,
+// 8482, 8945, 9077.
 //
 // Until version 1 of the module, names here may change with notice in the
 // changelog.

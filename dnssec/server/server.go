@@ -43,17 +43,39 @@ type Server struct {
 	TransferKeys []string
 	// TSIG is secrets in base64 by the name of their key.
 	TSIG map[string]string
+	// Permit, when set, decides in the place of TransferFrom and TransferKeys who may
+	// transfer a zone: a client whose query is signed with one of the keys of TSIG.
+	Permit func(origin wire.Name, client netip.Addr, key string) bool
+	// Update, when set, carries out dynamic updates (RFC 2136) that are signed with one
+	// of the keys of TSIG, and returns the response code. Nil takes none.
+	Update func(origin wire.Name, key string, message *dns.Msg) int
+	// Notified, when set, is told when a zone's primary says that it has changed (RFC
+	// 1996): key is "" when the message is not signed. It reports whether the client may say so.
+	Notified func(origin wire.Name, client netip.AddrPort, key string) bool
 	// Logger is told of transfers and failures. Nil is silent.
 	Logger *slog.Logger
 
-	mutex sync.RWMutex
-	zones map[wire.Name]*zone.Zone
+	setting  sync.Mutex // held while a zone is set, which may take long
+	mutex    sync.RWMutex
+	zones    map[wire.Name]*zone.Zone
+	journals map[wire.Name]journal
+	// listening is the addresses that are served on, but for those that stand for all.
+	listening []netip.Addr
 }
 
-// Set adds a zone, or puts it in the place of the zone of the same origin.
+// Set adds a zone, or puts it in the place of the zone of the same origin. When
+// its serial is a later one, and somebody may transfer zones, the difference
+// between them is kept for incremental transfers.
 func (s *Server) Set(z *zone.Zone) {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	extended := s.extended(z)
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	if s.journals == nil {
+		s.journals = map[wire.Name]journal{}
+	}
+	s.journals[z.Origin] = extended
 	s.zones = maps.Clone(s.zones)
 	if s.zones == nil {
 		s.zones = map[wire.Name]*zone.Zone{}
@@ -63,9 +85,12 @@ func (s *Server) Set(z *zone.Zone) {
 
 // Remove takes away a zone.
 func (s *Server) Remove(origin wire.Name) {
+	s.setting.Lock()
+	defer s.setting.Unlock()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	delete(s.zones, origin)
+	delete(s.journals, origin)
 }
 
 // find returns the zone that a name is in: for DS records at a zone's origin the
@@ -97,6 +122,7 @@ func (s *Server) logger() *slog.Logger {
 // Serve answers on both until ctx ends; then it finishes what is under way and
 // returns nil. It closes both.
 func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener) error {
+	defer s.listen(udp.LocalAddr())()
 	secrets := map[string]string{}
 	for name, secret := range s.TSIG {
 		secrets[dns.CanonicalName(name)] = secret
@@ -105,8 +131,8 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 	defer cut()
 	listener := &limitedListener{Listener: tcp, slots: make(chan struct{}, maxTCP), open: open, closed: make(chan struct{})}
 	servers := []*dns.Server{
-		{PacketConn: udp, Handler: s, TsigSecret: secrets, UDPSize: dns.DefaultMsgSize},
-		{Listener: listener, Handler: s, TsigSecret: secrets, IdleTimeout: func() time.Duration { return idleTime }},
+		{PacketConn: udp, Handler: s, TsigSecret: secrets, UDPSize: dns.DefaultMsgSize, MsgAcceptFunc: s.accept},
+		{Listener: listener, Handler: s, TsigSecret: secrets, IdleTimeout: func() time.Duration { return idleTime }, MsgAcceptFunc: s.accept},
 	}
 	failed := make(chan error, len(servers))
 	var started sync.WaitGroup
@@ -142,6 +168,25 @@ func (s *Server) Serve(ctx context.Context, udp net.PacketConn, tcp net.Listener
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
+}
+
+// listen notes that an address is served on, until the function that it returns is
+// called.
+func (s *Server) listen(address net.Addr) (end func()) {
+	local, err := netip.ParseAddrPort(address.String())
+	if err != nil || local.Addr().IsUnspecified() {
+		return func() {}
+	}
+	from := local.Addr().Unmap()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.listening = append(s.listening, from)
+	return func() {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		i := slices.Index(s.listening, from)
+		s.listening = slices.Delete(s.listening, i, i+1)
+	}
 }
 
 // limitedListener has no more than so many connections open at a time, and cuts
@@ -207,6 +252,9 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 		s.write(w, query, refusal(query, dns.RcodeNotAuth)) // RFC 8945 section 5.2
 		return
 	}
+	if s.change(w, query) {
+		return
+	}
 	question, rcode := check(query)
 	if rcode != dns.RcodeSuccess {
 		s.write(w, query, refusal(query, rcode))
@@ -232,10 +280,14 @@ type question struct {
 
 // check returns the question of a query, or why there is no answer to it.
 func check(query *dns.Msg) (question, int) {
-	switch {
-	case query.Opcode != dns.OpcodeQuery:
+	if query.Opcode != dns.OpcodeQuery {
 		return question{}, dns.RcodeNotImplemented
-	case len(query.Question) != 1:
+	}
+	return checkQuestion(query)
+}
+
+func checkQuestion(query *dns.Msg) (question, int) {
+	if len(query.Question) != 1 {
 		return question{}, dns.RcodeFormatError
 	}
 	q := query.Question[0]

@@ -27,8 +27,8 @@ var (
 
 // Reader turns the text of RDATA into canonical wire form.
 type Reader struct {
-	Words   []Word
-	Origin  Name
+	Words   []Word // those that are left
+	Origin  Name   // is appended to names without a dot at the end
 	scratch []byte
 }
 

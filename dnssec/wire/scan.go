@@ -13,8 +13,8 @@ var (
 
 // Word is a word of a master file: its escapes as they stand, without its quotes.
 type Word struct {
-	Text   []byte
-	Quoted bool
+	Text   []byte // with its escapes
+	Quoted bool   // it stood in quotes
 	// Joined says that no blank sets it off from the word before.
 	Joined bool
 }
@@ -22,15 +22,15 @@ type Word struct {
 // Scanner splits a master file (RFC 1035 section 5.1) into entries, which end
 // with their line unless parentheses hold them open.
 type Scanner struct {
-	Text []byte
+	Text []byte // the whole file
 	at   int
 	// Line is the number of the line that comes next; the first one's when it starts.
 	Line int
 
 	// The entry: its words, its first line, and whether it leaves out its owner.
 	Words []Word
-	First int
-	Blank bool
+	First int  // number of the entry's first line
+	Blank bool // the entry begins with a blank: its owner is that of the one before
 }
 
 // Next reads the next entry, and reports false at the end. After an error it

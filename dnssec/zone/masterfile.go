@@ -384,12 +384,14 @@ func (p *parser) generate(tokens []wire.Word, line int) error {
 // arena hands out memory that is never freed alone.
 type arena struct{ block []byte }
 
-const arenaBlock = 64 << 10
+// The first block of an arena is small, as most zones are; each is twice as large
+// as the one before.
+const firstBlock, arenaBlock = 1 << 10, 64 << 10
 
 // take returns an empty slice with room for n octets.
 func (a *arena) take(n int) []byte {
 	if n > cap(a.block)-len(a.block) {
-		a.block = make([]byte, 0, max(n, arenaBlock))
+		a.block = make([]byte, 0, max(n, firstBlock, min(arenaBlock, 2*cap(a.block))))
 	}
 	start := len(a.block)
 	a.block = a.block[:start+n]

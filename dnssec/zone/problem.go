@@ -18,7 +18,7 @@ type Problem struct {
 	// Owner and Type say whose it is; empty and 0 when it is nobody's alone.
 	Owner wire.Name
 	Type  wire.Type
-	Text  string
+	Text  string // what is wrong
 }
 
 // Error returns the problem as one line.

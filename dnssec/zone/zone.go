@@ -23,7 +23,7 @@ func (z *Zone) Apex() *Node { return z.Names.At(0) }
 
 // Node is a name of the zone and its sets.
 type Node struct {
-	Name wire.Name
+	Name wire.Name // absolute
 	// Sets is in order of type. RRSIG is no set of its own: see [RRset].
 	Sets []RRset
 	key  string
@@ -51,7 +51,7 @@ func (n *Node) Under(parent *Node) bool { return strings.HasPrefix(n.key, parent
 
 // RRset is the records of one owner and type, and the signatures that cover them.
 type RRset struct {
-	Type wire.Type
+	Type wire.Type // never RRSIG's
 	// TTL is in seconds, the signatures' too.
 	TTL uint32
 	// Data is in canonical order, without duplicates. It is empty where the zone
@@ -69,13 +69,17 @@ func (s *RRset) RRSIGs(owner wire.Name) []dns.RR {
 	return wire.Unpack(owner, wire.Type(dns.TypeRRSIG), s.TTL, s.Signatures)
 }
 
-// SOA is the numbers of the SOA record (RFC 1035 section 3.3.13), in seconds but
-// for the serial.
+// SOA is the numbers of the SOA record (RFC 1035 section 3.3.13): Serial and, in
+// seconds, Refresh, Retry, Expire and Minimum.
 type SOA struct{ Serial, Refresh, Retry, Expire, Minimum uint32 }
 
 // SOA returns the numbers of the zone's SOA record.
 func (z *Zone) SOA() SOA {
-	rdata := z.Apex().Set(wire.Type(dns.TypeSOA)).Data.First()
+	return soaNumbers(z.Apex().Set(wire.Type(dns.TypeSOA)))
+}
+
+func soaNumbers(set *RRset) SOA {
+	rdata := set.Data.First()
 	number := func(i int) uint32 { return binary.BigEndian.Uint32(rdata[len(rdata)-20+4*i:]) }
 	return SOA{Serial: number(0), Refresh: number(1), Retry: number(2), Expire: number(3), Minimum: number(4)}
 }

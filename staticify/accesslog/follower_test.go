@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -238,6 +239,23 @@ func TestHostilePlace(t *testing.T) {
 		s.write(line(1, "/1"))
 		require.NoError(t, os.WriteFile(s.state, []byte(text), 0o600))
 		s.poll("/1")
+	}
+}
+
+// A rotated file has the inode of the place, but is another one: it is not read.
+func TestInodeOfAnotherFile(t *testing.T) {
+	for _, h := range []head{{Size: 10, Hash: 1}, {Size: -1}, {Size: 1 << 60}} {
+		s := newScene(t)
+		s.write(line(1, "/old"))
+		info, err := os.Stat(s.rename("access.log.1"))
+		require.NoError(t, err)
+		s.reopen()
+		s.write(line(2, "/new"))
+		device, inode := identity(info)
+		text, err := json.Marshal([]place{{Device: device, Inode: inode, Offset: 10, Head: h}})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(s.state, text, 0o600))
+		s.poll("/new")
 	}
 }
 

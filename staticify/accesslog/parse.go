@@ -61,6 +61,8 @@ func (p *parser) end(line []byte, s *step) int {
 		return -1
 	case len(s.stop) == 1:
 		return nearByte(line, s.stop[0])
+	case s.field == timeLocal && len(line) > localSize && hasPrefix(line[localSize:], s.stop):
+		return localSize
 	}
 	for from := 0; ; from++ {
 		i := nearByte(line[from:], s.stop[0])

@@ -87,9 +87,12 @@ func parseSeconds(v []byte) (time.Duration, bool) {
 	return d + time.Duration(fraction), true
 }
 
-// parseLocal reads $time_local: 10/Oct/2000:13:55:36 -0700.
+// localSize is the length of every $time_local.
+const localSize = len("10/Oct/2000:13:55:36 -0700")
+
+// parseLocal reads a $time_local.
 func parseLocal(v []byte) (time.Time, bool) {
-	if len(v) != 26 || v[2] != '/' || v[6] != '/' || v[11] != ':' || v[20] != ' ' {
+	if len(v) != localSize || v[2] != '/' || v[6] != '/' || v[11] != ':' || v[20] != ' ' {
 		return time.Time{}, false
 	}
 	month := monthOf(v[3:6])

@@ -25,7 +25,7 @@ func (s *Summary) AppendBinary(b []byte) ([]byte, error) {
 		b = append(b, e.key...)
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(e.count))
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(e.error))
-		b = append(b, e.clients[:]...)
+		b = append(b, s.clients[i][:]...)
 	}
 	return b, nil
 }
@@ -45,11 +45,11 @@ func (s *Summary) UnmarshalBinary(data []byte) error {
 	}
 	read := New(capacity)
 	for range n {
-		e := d.entry()
-		if _, twice := read.index[e.key]; twice || d.bad {
+		e, clients := d.entry()
+		if _, twice := read.lookup(e.key); twice || d.bad {
 			return errBinary
 		}
-		read.push(e)
+		read.insert(e, clients)
 	}
 	if len(d.rest) > 0 {
 		return errBinary
@@ -63,15 +63,15 @@ type decoder struct {
 	bad  bool
 }
 
-func (d *decoder) entry() entry {
-	e := entry{key: string(d.take(d.number(maxKey)))}
+func (d *decoder) entry() (e entry, clients registers) {
+	e.key = string(d.take(d.number(maxKey)))
 	e.count, e.error = d.float(), d.float()
-	copy(e.clients[:], d.take(len(e.clients)))
-	for _, run := range e.clients {
+	copy(clients[:], d.take(len(clients)))
+	for _, run := range clients {
 		d.bad = d.bad || run > 58
 	}
 	d.bad = d.bad || e.error > e.count
-	return e
+	return e, clients
 }
 
 func (d *decoder) take(n int) []byte {

@@ -2,7 +2,9 @@ package topk
 
 import (
 	"cmp"
+	"hash/maphash"
 	"slices"
+	"strings"
 )
 
 // Item is a key and what is known about it.
@@ -16,15 +18,16 @@ type Item struct {
 // Summary counts keys. Make it with New.
 type Summary struct {
 	capacity int
-	index    map[string]int32
+	index    index
 	entries  []entry
-	heap     []node // the smallest floor first
+	clients  []registers // of the entries
+	heap     []node      // the smallest floor first
 }
 
 type entry struct {
+	hash         uint64 // of key
 	key          string
 	count, error float64
-	clients      registers
 }
 
 // node refers to an entry in the heap. Its floor was the entry's count once: counts grow without the heap being told,
@@ -36,42 +39,42 @@ type node struct {
 
 // New returns a Summary that lists up to capacity keys, at least one. Each takes some 100 bytes and its own length.
 func New(capacity int) *Summary {
-	return &Summary{capacity: max(capacity, 1), index: make(map[string]int32)}
+	return &Summary{capacity: max(capacity, 1), index: newIndex()}
 }
 
 // Add counts one occurrence of key, by the client with this hash (see [Client]; 0 is nobody in particular).
 // The key is copied when it is listed, and it costs no memory otherwise.
 func (s *Summary) Add(key []byte, client uint64) {
-	i, listed := s.index[string(key)]
-	if !listed {
-		i = s.list(string(key))
+	hash := maphash.Bytes(s.index.seed, key)
+	i := s.index.find(s.entries, hash, key)
+	if i < 0 {
+		i = s.list(hash, string(key))
 	}
-	e := &s.entries[i]
-	e.count++
+	s.entries[i].count++
 	if client != 0 {
-		e.clients.add(client)
+		s.clients[i].add(client)
 	}
 }
 
 // list gives key an entry: a new one while there is room, else the one with the smallest count.
-func (s *Summary) list(key string) int32 {
+func (s *Summary) list(hash uint64, key string) int32 {
 	if n := len(s.entries); n < s.capacity {
-		s.push(entry{key: key})
+		s.push(entry{hash: hash, key: key}, registers{})
 		return int32(n)
 	}
 	least := s.least()
-	e := &s.entries[least]
-	delete(s.index, e.key)
-	*e = entry{key: key, count: e.count, error: e.count}
-	s.index[key] = least
+	s.index.remove(s.entries, least)
+	count := s.entries[least].count
+	s.entries[least], s.clients[least] = entry{hash: hash, key: key, count: count, error: count}, registers{}
+	s.index.add(s.entries, least)
 	return least
 }
 
 // push adds an entry where there is room.
-func (s *Summary) push(e entry) {
+func (s *Summary) push(e entry, clients registers) {
 	i := int32(len(s.entries))
-	s.index[e.key] = i
-	s.entries = append(s.entries, e)
+	s.entries, s.clients = append(s.entries, e), append(s.clients, clients)
+	s.index.add(s.entries, i)
 	s.heap = append(s.heap, node{e.count, i})
 	for at := len(s.heap) - 1; at > 0 && s.heap[at].floor < s.heap[(at-1)/2].floor; at = (at - 1) / 2 {
 		s.heap[at], s.heap[(at-1)/2] = s.heap[(at-1)/2], s.heap[at]
@@ -124,10 +127,9 @@ func (s *Summary) Unlisted() float64 {
 // Halve makes all that was counted count half, clients too.
 func (s *Summary) Halve() {
 	for i := range s.entries {
-		e := &s.entries[i]
-		e.count /= 2
-		e.error /= 2
-		e.clients.halve()
+		s.entries[i].count /= 2
+		s.entries[i].error /= 2
+		s.clients[i].halve()
 	}
 	for i := range s.heap {
 		s.heap[i].floor /= 2
@@ -136,53 +138,64 @@ func (s *Summary) Halve() {
 
 // Top returns the n keys with the largest counts, largest first, or all that are listed when they are fewer.
 func (s *Summary) Top(n int) []Item {
-	order := make([]*entry, len(s.entries))
-	for i := range s.entries {
-		order[i] = &s.entries[i]
-	}
-	slices.SortFunc(order, compare)
+	order := s.order()
 	items := make([]Item, min(max(n, 0), len(order)))
-	for i := range items {
-		e := order[i]
-		items[i] = Item{Key: e.key, Count: e.count, Error: e.error, Clients: e.clients.estimate()}
+	for at := range items {
+		e := &s.entries[order[at]]
+		items[at] = Item{Key: e.key, Count: e.count, Error: e.error, Clients: s.clients[order[at]].estimate()}
 	}
 	return items
 }
 
-// compare puts larger counts first, and has an order for equal ones.
-func compare(a, b *entry) int {
-	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.key, b.key))
+// order returns the entries, those with larger counts first.
+func (s *Summary) order() []int32 {
+	order := make([]int32, len(s.entries))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		x, y := &s.entries[a], &s.entries[b]
+		return cmp.Or(cmp.Compare(y.count, x.count), strings.Compare(x.key, y.key))
+	})
+	return order
 }
 
 // Merge adds what other has counted, as if s had seen both streams (Agarwal and others, "Mergeable Summaries",
 // PODS 2012). Other is not changed.
 func (s *Summary) Merge(other *Summary) {
 	mine, theirs := s.Unlisted(), other.Unlisted()
-	all := make([]entry, 0, len(s.entries)+len(other.entries))
-	for _, e := range s.entries {
-		if i, both := other.index[e.key]; both {
-			e.join(other.entries[i])
+	all := New(len(s.entries) + len(other.entries))
+	for i, e := range s.entries {
+		clients := s.clients[i]
+		if j, both := other.lookup(e.key); both {
+			e.count, e.error = e.count+other.entries[j].count, e.error+other.entries[j].error
+			clients.join(&other.clients[j])
 		} else {
 			e.count, e.error = e.count+theirs, e.error+theirs
 		}
-		all = append(all, e)
+		all.insert(e, clients)
 	}
-	for _, e := range other.entries {
-		if _, both := s.index[e.key]; !both {
+	for j, e := range other.entries {
+		if _, both := s.lookup(e.key); !both {
 			e.count, e.error = e.count+mine, e.error+mine
-			all = append(all, e)
+			all.insert(e, other.clients[j])
 		}
 	}
-	slices.SortFunc(all, func(a, b entry) int { return compare(&a, &b) })
 	merged := New(s.capacity)
-	for _, e := range all[:min(len(all), s.capacity)] {
-		merged.push(e)
+	for _, i := range all.order()[:min(len(all.entries), s.capacity)] {
+		merged.insert(all.entries[i], all.clients[i])
 	}
 	*s = *merged
 }
 
-func (e *entry) join(other entry) {
-	e.count += other.count
-	e.error += other.error
-	e.clients.join(&other.clients)
+// lookup finds a key's entry.
+func (s *Summary) lookup(key string) (int32, bool) {
+	i := s.index.find(s.entries, maphash.String(s.index.seed, key), []byte(key))
+	return i, i >= 0
+}
+
+// insert pushes an entry of another Summary, whose hashes are not ours.
+func (s *Summary) insert(e entry, clients registers) {
+	e.hash = maphash.String(s.index.seed, e.key)
+	s.push(e, clients)
 }

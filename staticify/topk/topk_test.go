@@ -63,13 +63,21 @@ func TestBounds(t *testing.T) {
 // requireHeap checks that no floor is above its entry's count, nor above those below it.
 func requireHeap(t *testing.T, s *Summary) {
 	require.Len(t, s.heap, len(s.entries))
-	require.Len(t, s.index, len(s.entries))
 	for i, n := range s.heap {
 		require.LessOrEqual(t, n.floor, s.entries[n.entry].count)
 		require.LessOrEqual(t, s.heap[max(i-1, 0)/2].floor, n.floor)
 	}
-	for key, i := range s.index {
-		require.Equal(t, key, s.entries[i].key)
+	taken := 0
+	for _, slot := range s.index.slots {
+		if slot != 0 {
+			taken++
+		}
+	}
+	require.Equal(t, len(s.entries), taken)
+	for i, e := range s.entries {
+		found, listed := s.lookup(e.key)
+		require.True(t, listed, e.key)
+		require.Equal(t, int32(i), found)
 	}
 }
 

@@ -127,15 +127,16 @@ var agents = []string{
 	"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
 }
 
-// AppendCombined appends the next request as a line of a log in the format combined.
+// AppendCombined appends the next request as a line of a log in the format combined. What it draws is what Next would.
 func (g *Generator) AppendCombined(b []byte) []byte {
 	r := g.Next()
+	client := r.Client.As16()
 	b = r.Client.AppendTo(b)
 	b = append(b, " - - ["...)
 	b = r.Time.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 	b = append(b, `] "GET `...)
 	b = append(b, r.Target...)
 	b = fmt.Appendf(b, ` HTTP/1.1" 200 %d "https://www.example.org%s" "%s"`,
-		4000+37*r.Rank, g.paths[g.random.IntN(20)], agents[g.random.IntN(len(agents))])
+		4000+37*r.Rank, g.paths[r.Rank%20], agents[int(client[13]^client[7])%len(agents)])
 	return append(b, '\n')
 }

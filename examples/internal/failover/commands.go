@@ -16,11 +16,6 @@ import (
 // Check looks at pages, mirrors, services and TTLs, remembers what it found, and
 // prints it.
 func (s *Site) Check(ctx context.Context, asJSON bool, std cli.Streams) error {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	bar := cli.Bar(std.Err, -1)
 	progress := func() { bar.Add(1) }
 	var answers []Answer
@@ -32,7 +27,7 @@ func (s *Site) Check(ctx context.Context, asJSON bool, std cli.Streams) error {
 		{QuestionPages, len(s.Pages.Logs) > 0, func() (Answer, error) { return s.comparePages(ctx, progress) }},
 		{QuestionMirrors, len(s.Mirrors) > 0, func() (Answer, error) { return s.compareMirrors(ctx, progress) }},
 		{QuestionServices, len(s.Services) > 0, func() (Answer, error) { return s.checkServices(ctx, "standby", s.Standby) }},
-		{QuestionTTL, s.zone != "", func() (Answer, error) { a, _, err := s.checkTTL(ctx); return a, err }},
+		{QuestionTTL, s.zone != "", func() (Answer, error) { return s.checkTTLAlone(ctx) }},
 	} {
 		if !question.asked {
 			continue
@@ -51,10 +46,21 @@ func (s *Site) Check(ctx context.Context, asJSON bool, std cli.Streams) error {
 	if len(answers) == 0 {
 		return &cli.UsageError{Err: errors.New("nothing to check is configured: want pages, mirrors, services or dns")}
 	}
-	if err := s.remember(answers); err != nil {
+	if err := s.remember(ctx, answers); err != nil {
 		return err
 	}
 	return s.tell(newReport(answers, nil), asJSON, std)
+}
+
+// checkTTLAlone is checkTTL for who does not hold the lock.
+func (s *Site) checkTTLAlone(ctx context.Context) (a Answer, err error) {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return a, err
+	}
+	defer unlock()
+	a, _, err = s.checkTTL(ctx)
+	return a, err
 }
 
 func (s *Site) tell(r Report, asJSON bool, std cli.Streams) error {
@@ -78,11 +84,6 @@ func (s *Site) Replay(ctx context.Context, rate float64, duration time.Duration,
 	if duration > 0 {
 		s.Load.Duration = duration
 	}
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	bar := cli.Bar(std.Err, -1)
 	a, err := s.load(ctx, func() { bar.Add(1) })
 	bar.Finish()
@@ -90,7 +91,7 @@ func (s *Site) Replay(ctx context.Context, rate float64, duration time.Duration,
 		return err
 	}
 	a.At = s.now()
-	if err := s.remember([]Answer{a}); err != nil {
+	if err := s.remember(ctx, []Answer{a}); err != nil {
 		return err
 	}
 	return s.tell(newReport([]Answer{a}, nil), asJSON, std)

@@ -211,6 +211,35 @@ func TestForcedFlipBack(t *testing.T) {
 	require.Contains(t, out.String(), "update add www.example.org. 3600 A 192.0.2.1\n")
 }
 
+// An emergency does not wait for the check that cron has started.
+func TestFlipDuringCheck(t *testing.T) {
+	dir := t.TempDir()
+	s, w := simulated(t, dir)
+	reached, release := make(chan struct{}), make(chan struct{})
+	s.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if strings.HasSuffix(address, ":80") {
+			select {
+			case reached <- struct{}{}:
+			case <-release:
+			}
+			<-release
+		}
+		return w.dial(ctx, network, address)
+	}
+	checked := make(chan error)
+	go func() {
+		std, _, _ := streams()
+		checked <- s.Check(t.Context(), false, std)
+	}()
+	<-reached
+	other, otherWorld := simulated(t, dir)
+	std, _, _ := streams()
+	require.NoError(t, other.Flip(t.Context(), Turn{}, std))
+	require.Equal(t, s.Standby, otherWorld.addresses("www.example.org."))
+	close(release)
+	require.ErrorIs(t, <-checked, cli.ErrDifferent)
+}
+
 // A secondary that does not get the change is told, and the flip stays unfinished.
 func TestNotInTime(t *testing.T) {
 	s, w := simulated(t, t.TempDir())

@@ -97,6 +97,18 @@ func TestLoadCountsErrors(t *testing.T) {
 	require.Contains(t, a.Items[0].Detail, "33.33 % of the requests failed, 0.10 % may")
 }
 
+// A host that is too slow to send blames nobody else.
+func TestLateHere(t *testing.T) {
+	r := &replay{figures: Figures{Sent: 1, Elapsed: Seconds(time.Second)}}
+	r.latency.add(2 * time.Second)
+	require.Equal(t, Different, r.judge(Load{P99: time.Second, Errors: 1}).State)
+	r.late(1500 * time.Millisecond)
+	r.late(time.Millisecond)
+	a := r.judge(Load{P99: time.Second, Errors: 1})
+	require.Equal(t, Unknown, a.State)
+	require.Contains(t, a.Items[0].Detail, "sent requests up to 1.5s late")
+}
+
 func TestLoadOfNothing(t *testing.T) {
 	s := hosts(t, nil, nil)
 	s.log(t, "POST /a 200")

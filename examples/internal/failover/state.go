@@ -20,7 +20,8 @@ import (
 // The state directory holds ttl.json (which TTLs were seen and when), answers.json
 // (what the last check and load found), journal.json (the last flip) and lock.
 
-// lock holds the state directory against other processes until unlock is called.
+// lock holds the state directory against other processes until unlock is called. It
+// is held throughout a flip, and for moments otherwise: a flip waits for no check.
 func (s *Site) lock(ctx context.Context) (unlock func(), err error) {
 	return (&acme.Journal{Dir: s.state}).Lock(ctx, "failover")
 }
@@ -53,7 +54,12 @@ func (s *Site) save(name string, value any) error {
 }
 
 // remember keeps answers for a report, in place of older ones to the same questions.
-func (s *Site) remember(answers []Answer) error {
+func (s *Site) remember(ctx context.Context, answers []Answer) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	all := map[string]Answer{}
 	if err := s.restore("answers.json", &all); err != nil {
 		return err

@@ -101,7 +101,7 @@ func (s *Site) ask(ctx context.Context, server nameserver, recursive bool) seen 
 }
 
 // checkTTL looks at the TTLs, remembers them, and tells whether they were lowered
-// long enough ago.
+// long enough ago. Who calls it holds the lock.
 func (s *Site) checkTTL(ctx context.Context) (Answer, []seen, error) {
 	all, err := s.look(ctx)
 	if err != nil {

@@ -1,0 +1,57 @@
+package nginx
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// maxToken is what nginx takes as one word of its configuration, with some room left.
+const maxToken = 3500
+
+// writer writes a configuration, with NAME as the name of the site.
+type writer struct {
+	bytes.Buffer
+	name string
+}
+
+func (w *writer) line(format string, args ...any) {
+	for i, a := range args {
+		if r, ok := a.(regex); ok {
+			args[i] = w.named(r.quoted())
+		}
+	}
+	fmt.Fprintf(w, w.named(format), args...)
+	w.WriteByte('\n')
+}
+
+func (w *writer) named(s string) string { return namePlace.ReplaceAllString(s, w.name) }
+
+// namePlace is where a variable or a location gets the site's name.
+var namePlace = regexp.MustCompile(`\bNAME\B`)
+
+func (w *writer) bytes() ([]byte, error) {
+	for line := range strings.Lines(w.String()) {
+		if len(line) > maxToken {
+			return nil, fmt.Errorf("nginx: a line of %d bytes, and nginx takes none of more than %d: use fewer or shorter patterns in the one that begins %.60q", len(line), maxToken, line)
+		}
+	}
+	return w.Bytes(), nil
+}
+
+// regex is the key of a map that is a regular expression; it is case sensitive.
+type regex string
+
+func (r regex) quoted() string { return quote("~" + string(r)) }
+
+// value quotes a value of a map in which nothing is a variable.
+func (w *writer) value(s string) string {
+	s = strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `${`+w.name+`_dollar}`).Replace(s)
+	return `"` + s + `"`
+}
+
+// quote quotes a word in which nginx looks for no variables.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}

@@ -1,0 +1,214 @@
+package render
+
+import (
+	"bytes"
+	"maps"
+	"mime"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/berryrack/berryrack/staticify"
+)
+
+// check refuses an answer by its status and headers.
+func (r *Renderer) check(response *http.Response, conditional bool) error {
+	h := response.Header
+	switch code := response.StatusCode; {
+	case code == http.StatusNotModified && conditional:
+	case code >= 300 && code < 400 && code != http.StatusNotModified:
+		return refuse(staticify.Redirect, "%d to %q", code, h.Get("Location"))
+	case code != http.StatusOK:
+		return refuse(staticify.Status, "%d", code)
+	}
+	if h.Values("Set-Cookie") != nil {
+		name, _, _ := strings.Cut(h.Get("Set-Cookie"), "=")
+		return refuse(staticify.SetCookie, "%s", name)
+	}
+	if err := cacheable(h); err != nil {
+		return err
+	}
+	if coding := h.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return refuse(staticify.Unpublishable, "Content-Encoding %q, which was not asked for", coding)
+	}
+	for _, name := range list(h, "Vary") {
+		if !strings.EqualFold(name, "Accept-Encoding") && !slices.ContainsFunc(r.AllowVary, func(s string) bool { return strings.EqualFold(s, name) }) {
+			return refuse(staticify.Vary, "%s", name)
+		}
+	}
+	if response.StatusCode == http.StatusOK && h.Get("Content-Type") == "" {
+		return refuse(staticify.Unpublishable, "no Content-Type")
+	}
+	return nil
+}
+
+// refusals are headers of answers that no cache may keep, and the words that say so. Besides Cache-Control (RFC 9111,
+// section 5.2.2) and CDN-Cache-Control (RFC 9213) they are those of servers and programs that pages are written for.
+var refusals = []struct {
+	header string
+	words  []string
+}{
+	{"Cache-Control", []string{"private", "no-store", "no-cache"}},
+	{"Cdn-Cache-Control", []string{"private", "no-store", "no-cache"}},
+	{"Surrogate-Control", []string{"private", "no-store", "no-cache"}},
+	{"X-Litespeed-Cache-Control", []string{"private", "no-store", "no-cache"}},
+	{"X-Accel-Expires", []string{"0", "off"}},
+	{"X-Staticify", []string{"off"}},
+}
+
+// cacheable refuses what the origin says is not to be kept.
+func cacheable(h http.Header) error {
+	for _, rule := range refusals {
+		for _, directive := range list(h, rule.header) {
+			name, _, _ := strings.Cut(directive, "=")
+			if slices.Contains(rule.words, strings.ToLower(strings.TrimSpace(name))) {
+				return refuse(staticify.CacheControl, "%s: %s", rule.header, directive)
+			}
+		}
+	}
+	if h.Get("Cache-Control") == "" {
+		return uncacheableInOldWords(h)
+	}
+	if limit, given := freshness(h); given && limit == 0 {
+		return refuse(staticify.CacheControl, "Cache-Control: %s", h.Get("Cache-Control"))
+	}
+	return nil
+}
+
+// uncacheableInOldWords refuses by Pragma and Expires, which count where there is no Cache-Control (RFC 9111, sections
+// 5.3 and 5.4).
+func uncacheableInOldWords(h http.Header) error {
+	if slices.ContainsFunc(list(h, "Pragma"), func(s string) bool { return strings.EqualFold(s, "no-cache") }) {
+		return refuse(staticify.CacheControl, "Pragma: no-cache")
+	}
+	expires := h.Get("Expires")
+	if expires == "" {
+		return nil
+	}
+	at, err := http.ParseTime(expires)
+	if date, dateErr := http.ParseTime(h.Get("Date")); err != nil || dateErr == nil && !at.After(date) {
+		return refuse(staticify.CacheControl, "Expires: %s", expires)
+	}
+	return nil
+}
+
+// lifetime is the origin's own limit of age, 0 when it gives none.
+func lifetime(h http.Header) time.Duration {
+	limit, _ := freshness(h)
+	return limit
+}
+
+// freshness is the lifetime that the origin gives to shared caches (RFC 9111, section 4.2.1).
+func freshness(h http.Header) (limit time.Duration, given bool) {
+	for _, wanted := range []string{"s-maxage", "max-age"} {
+		for _, directive := range list(h, "Cache-Control") {
+			name, value, _ := strings.Cut(directive, "=")
+			if !strings.EqualFold(name, wanted) {
+				continue
+			}
+			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+			if err != nil {
+				return 0, true // to be taken as stale (RFC 9111, section 4.2.1)
+			}
+			return time.Duration(seconds) * time.Second, true
+		}
+	}
+	return 0, false
+}
+
+// list returns the elements of a list field (RFC 9110, section 5.6.1).
+func list(h http.Header, name string) []string {
+	var elements []string
+	for element := range strings.SplitSeq(strings.Join(h.Values(name), ","), ",") {
+		if element = strings.TrimSpace(element); element != "" {
+			elements = append(elements, element)
+		}
+	}
+	return elements
+}
+
+// kept returns the headers that are sent with the page. A page whose origin sent no Cache-Control gets no-cache: a
+// browser may use its copy after it has asked, and so it is no older than the page here.
+func (r *Renderer) kept(h http.Header) http.Header {
+	names := r.Keep
+	if names == nil {
+		names = DefaultKeep()
+	}
+	page := http.Header{}
+	for _, name := range append([]string{"Content-Type", "Cache-Control"}, names...) {
+		if values := h.Values(name); values != nil {
+			page[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		}
+	}
+	if page.Get("Cache-Control") == "" {
+		page.Set("Cache-Control", "no-cache")
+	}
+	delete(page, "Vary")
+	for _, name := range list(h, "Vary") {
+		if !strings.EqualFold(name, "Accept-Encoding") { // the server adds that itself
+			page.Add("Vary", name)
+		}
+	}
+	return page
+}
+
+// marked refuses a page with a text that is not for everybody.
+func (r *Renderer) marked(page *staticify.Page) error {
+	markers := r.Markers
+	if markers == nil {
+		markers = DefaultMarkers()
+	}
+	for _, marker := range markers {
+		if bytes.Contains(page.Body, []byte(marker)) {
+			return refuse(staticify.Marked, "%s", marker)
+		}
+	}
+	return nil
+}
+
+var htmlBegin, htmlEnd = regexp.MustCompile(`(?i)<html[\s>]`), regexp.MustCompile(`(?i)</html\s*>`)
+
+// complete refuses a page of HTML that begins and does not end: a script that died has sent a whole answer all the
+// same.
+func complete(h http.Header, body []byte) error {
+	if kind, _, _ := mime.ParseMediaType(h.Get("Content-Type")); kind != "text/html" {
+		return nil
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return refuse(staticify.Truncated, "an empty page")
+	}
+	if htmlBegin.Match(body) && !htmlEnd.Match(body) {
+		return refuse(staticify.Truncated, "<html> without </html>")
+	}
+	return nil
+}
+
+// differ says how two renders of a page differ, "" when they do not.
+func (r *Renderer) differ(a, b *staticify.Page) string {
+	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
+		if !slices.Equal(a.Header.Values(name), b.Header.Values(name)) {
+			return name
+		}
+	}
+	if len(a.Header) != len(b.Header) {
+		return "headers"
+	}
+	if !bytes.Equal(r.masked(a.Body), r.masked(b.Body)) {
+		return "body"
+	}
+	return ""
+}
+
+// comment is one of HTML that no browser reads: pages tell in them how long they took.
+var comment = regexp.MustCompile(`(?s)<!--[^\[].*?-->`)
+
+func (r *Renderer) masked(body []byte) []byte {
+	body = comment.ReplaceAll(body, nil)
+	for _, mask := range r.Mask {
+		body = mask.ReplaceAll(body, nil)
+	}
+	return body
+}

@@ -1,0 +1,211 @@
+package render
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berryrack/berryrack/staticify"
+)
+
+// UserAgent is that of our requests, so that logs can tell them apart.
+const UserAgent = "staticify"
+
+// Renderer fetches pages. Its fields are set before the first Render; then it may be used from several goroutines.
+type Renderer struct {
+	// Origin is the server that is asked, by a URL without a path: the one behind the public server, never that itself.
+	Origin *url.URL
+	// Host is what the requests ask for, whatever the Origin's address is.
+	Host string
+	// Header is sent too: X-Forwarded-Proto, for an origin that writes links by it. Nothing that a visitor sent is ever in
+	// a request.
+	Header http.Header
+	// Transport makes the requests; nil dials the Origin, without any proxy, and over TLS wants a certificate for Host.
+	Transport http.RoundTripper
+	Timeout   time.Duration // of one request, its body included; 0 means 20 s
+	MaxBody   int64         // bytes; 0 means 4 MiB
+	// Keep names the headers that are kept; nil means DefaultKeep. Content-Type, Cache-Control and an allowed Vary always
+	// are.
+	Keep []string
+	// AllowVary names request headers that answers may vary on: "Cookie", where the origin says so for all its pages and
+	// the ignored cookies change none of them. Accept-Encoding is always allowed.
+	AllowVary []string
+	// Markers are texts that a page for everybody does not have; nil means DefaultMarkers, empty means none.
+	Markers []string
+	// Mask matches what may differ between two renders of one page, besides comments: a token that is good for all
+	// visitors, and for longer than a page is served.
+	Mask []*regexp.Regexp
+
+	once      sync.Once
+	transport *http.Transport
+}
+
+// DefaultKeep are the headers that a browser acts on.
+func DefaultKeep() []string {
+	return []string{
+		"Access-Control-Allow-Origin", "Alt-Svc", "Content-Language", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
+		"Cross-Origin-Embedder-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Link", "Nel", "Onion-Location",
+		"Permissions-Policy", "Referrer-Policy", "Report-To", "Reporting-Endpoints", "Strict-Transport-Security", "X-Content-Type-Options",
+		"X-Frame-Options", "X-Pingback", "X-Robots-Tag", "X-Ua-Compatible", "X-Xss-Protection",
+	}
+}
+
+// DefaultMarkers are what a logged-in visitor's page has in WordPress, and what a page has that asks for a password.
+func DefaultMarkers() []string {
+	return []string{`id="wpadminbar"`, `id='wpadminbar'`, `type="password"`, `type='password'`}
+}
+
+// Render fetches a page. With a previous copy the origin is asked whether that is still right. Without one the page is
+// fetched twice, and refused when the two differ: when a third one is like neither, the page is made for each visitor.
+// A page that is not for everybody gives a *[staticify.Refusal].
+//
+// Two copies are compared without their HTML comments and without what Mask matches. A token that WordPress writes
+// into pages is the same for all anonymous visitors for 12 hours and so needs no mask; one that differs each time
+// (a form's token, a Content-Security-Policy's nonce) makes the page a visitor's own.
+func (r *Renderer) Render(ctx context.Context, key staticify.Key, previous *staticify.Page) (*staticify.Page, error) {
+	page, err := r.fetch(ctx, key, previous)
+	if err != nil || previous != nil {
+		return page, err
+	}
+	detail := ""
+	for range 2 {
+		again, err := r.fetch(ctx, key, nil)
+		if err != nil {
+			return nil, err
+		}
+		if detail = r.differ(page, again); detail == "" {
+			return again, nil
+		}
+		page = again
+	}
+	return nil, refuse(staticify.Differs, "%s, in three renders", detail)
+}
+
+func refuse(reason staticify.Reason, format string, args ...any) error {
+	return &staticify.Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+// fetch makes one request.
+func (r *Renderer) fetch(ctx context.Context, key staticify.Key, previous *staticify.Page) (*staticify.Page, error) {
+	timeout := cmp.Or(r.Timeout, 20*time.Second)
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	start := time.Now()
+	response, err := r.roundTripper().RoundTrip(r.request(limited, key, previous))
+	if err != nil {
+		return nil, r.failed(ctx, limited, staticify.Unreachable, timeout, err)
+	}
+	defer response.Body.Close()
+	if err := r.check(response, previous != nil); err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusNotModified {
+		return renewed(previous, response, start), nil
+	}
+	body, err := r.body(response)
+	if err != nil {
+		var refusal *staticify.Refusal
+		if errors.As(err, &refusal) {
+			return nil, err
+		}
+		return nil, r.failed(ctx, limited, staticify.Truncated, timeout, err)
+	}
+	page := &staticify.Page{
+		Key: key, Header: r.kept(response.Header), Body: body, Rendered: start.Add(-age(response.Header)), Took: time.Since(start),
+		Lifetime: lifetime(response.Header), ETag: response.Header.Get("Etag"), LastModified: response.Header.Get("Last-Modified"),
+	}
+	return page, r.marked(page)
+}
+
+// failed makes an error of a request that was not answered in full: the caller's own when it ended ctx.
+func (r *Renderer) failed(ctx, limited context.Context, reason staticify.Reason, timeout time.Duration, err error) error {
+	var network net.Error
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case limited.Err() != nil, errors.As(err, &network) && network.Timeout():
+		return refuse(staticify.Slow, "%v", timeout)
+	}
+	return refuse(reason, "%v", err)
+}
+
+// request is the same for all pages but for the target and the validators.
+func (r *Renderer) request(ctx context.Context, key staticify.Key, previous *staticify.Page) *http.Request {
+	// Opaque keeps net/url from writing the target in another way.
+	target := &url.URL{Scheme: r.Origin.Scheme, Host: r.Origin.Host, Opaque: key.Path, RawQuery: key.Query}
+	request := (&http.Request{Method: http.MethodGet, URL: target, Host: r.Host, Header: http.Header{}}).WithContext(ctx)
+	for name, values := range r.Header {
+		request.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	request.Header.Set("User-Agent", UserAgent)
+	request.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	request.Header.Set("Accept-Encoding", "identity")
+	if previous != nil && previous.ETag != "" {
+		request.Header.Set("If-None-Match", previous.ETag)
+	}
+	if previous != nil && previous.LastModified != "" {
+		request.Header.Set("If-Modified-Since", previous.LastModified)
+	}
+	return request
+}
+
+func (r *Renderer) roundTripper() http.RoundTripper {
+	if r.Transport != nil {
+		return r.Transport
+	}
+	r.once.Do(func() {
+		name := (&url.URL{Host: r.Host}).Hostname()
+		r.transport = &http.Transport{
+			DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+			TLSClientConfig: &tls.Config{ServerName: name},
+		}
+	})
+	return r.transport
+}
+
+// body reads the body, all of it.
+func (r *Renderer) body(response *http.Response) ([]byte, error) {
+	limit := cmp.Or(r.MaxBody, 4<<20)
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(body)) > limit:
+		return nil, refuse(staticify.TooLarge, "more than %d bytes", limit)
+	case response.ContentLength < 0 && len(response.TransferEncoding) == 0 && response.ProtoMajor == 1:
+		return nil, refuse(staticify.Truncated, "neither a length nor chunks say where the body ends")
+	}
+	return body, complete(response.Header, body)
+}
+
+// renewed is a page that the origin says is still right.
+func renewed(previous *staticify.Page, response *http.Response, start time.Time) *staticify.Page {
+	page := *previous
+	page.Rendered, page.Took = start.Add(-age(response.Header)), time.Since(start)
+	if response.Header.Get("Cache-Control") != "" {
+		page.Lifetime = lifetime(response.Header)
+	}
+	page.ETag = cmp.Or(response.Header.Get("Etag"), previous.ETag)
+	page.LastModified = cmp.Or(response.Header.Get("Last-Modified"), previous.LastModified)
+	return &page
+}
+
+// age is how old the answer says that it is (RFC 9111, section 5.1): it may come from a cache of the origin's.
+func age(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(strings.TrimSpace(h.Get("Age")), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}

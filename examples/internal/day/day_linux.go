@@ -54,6 +54,7 @@ type day struct {
 	attacks                 []result
 	background              sync.WaitGroup
 	endVisits               context.CancelFunc
+	names                   names
 	renewed                 [2]string // the certificate's number, before and after
 }
 
@@ -455,7 +456,7 @@ func (d *day) close(ctx context.Context) error {
 // stop ends the programs.
 func (d *day) stop() {
 	d.background.Wait()
-	for _, cmd := range []*exec.Cmd{d.frontend, d.boots} {
+	for _, cmd := range []*exec.Cmd{d.frontend, d.boots, d.names.unbound} {
 		if cmd != nil && cmd.Process != nil {
 			cmd.Process.Signal(syscall.SIGTERM)
 			cmd.Wait()

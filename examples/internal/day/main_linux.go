@@ -49,6 +49,7 @@ func (d *day) run(ctx context.Context) error {
 		{"building the programs", d.build},
 		{"certificate", d.certify},
 		{"booting the rack", d.boot},
+		{"the zone is signed, and unbound validates it", d.sign},
 		{"the old server and the frontend", d.serve},
 		{"visitors come", d.open},
 		{"pi7 turns hostile", d.attack},
@@ -56,6 +57,7 @@ func (d *day) run(ctx context.Context) error {
 		{"pi3 is power cycled", d.cycle},
 		{"pi5 gets a new root", d.rebuild},
 		{"the certificate is renewed, and brought to the Pis", d.renew},
+		{"the zone's ZSK is rolled over", d.roll},
 		{"the end of the day", d.close},
 	} {
 		began := time.Now()

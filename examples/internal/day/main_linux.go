@@ -42,6 +42,7 @@ func (d *day) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.stop()
 	defer cancel() // visitors leave first
+	d.visiting, d.endVisits = context.WithCancel(ctx)
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error

@@ -84,7 +84,7 @@ func (d *day) sign(ctx context.Context) error {
 	if err := n.resolve(ctx, d.dir, tcp.Addr().String(), anchor); err != nil {
 		return err
 	}
-	d.background.Go(func() { n.ask(ctx) })
+	d.background.Go(func() { n.ask(d.visiting) })
 	return nil
 }
 

@@ -154,7 +154,9 @@ func parseCertbot(lookup func(string) (string, bool)) (request, error) {
 		return request{}, errors.New("acme: certbot asks for http-01: give it --preferred-challenges dns")
 	}
 	r := request{op: publishOne, challenges: []Challenge{{Domain: domain, Value: get("CERTBOT_VALIDATION")}}}
-	if _, cleanup := lookup("CERTBOT_AUTH_OUTPUT"); cleanup {
+	// certbot renew leaves the variable of one certificate's last cleanup to the
+	// next one's authentication: it has to be of this challenge.
+	if strings.Contains(get("CERTBOT_AUTH_OUTPUT"), get("CERTBOT_VALIDATION")) {
 		r.op = withdraw
 		return r, nil
 	}

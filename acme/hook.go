@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os/exec"
 	"slices"
@@ -20,7 +21,7 @@ const reloadTimeout = 2 * time.Minute
 const maxReloadOutput = 500
 
 // A Hook does what an ACME client asks of its hook program. It prints nothing
-// itself: dehydrated takes what generate_csr prints for a CSR.
+// for dehydrated, which takes what generate_csr prints for a CSR.
 type Hook struct {
 	// Solver does the work; its Journal is required for certbot and for Reload, and
 	// wanted for all.
@@ -31,6 +32,9 @@ type Hook struct {
 	// after the other. When one fails they are run again by the next call about
 	// that certificate, although it has not changed.
 	Reload [][]string
+	// Output is this program's standard output; required for certbot, which gives
+	// what is printed when a challenge is published to the call that withdraws it.
+	Output io.Writer
 	// Logger hears what is done; nil is silent.
 	Logger *slog.Logger
 }
@@ -101,6 +105,13 @@ func (h *Hook) Plan(ctx context.Context, args []string, lookup func(string) (str
 func (h *Hook) publishOne(ctx context.Context, r request, client process) error {
 	if h.Solver.Journal == nil {
 		return errors.New("acme: certbot's dialect needs a journal: it brings its challenges one by one")
+	}
+	if h.Output == nil {
+		return errors.New("acme: certbot's dialect needs an output: it is what tells the call that withdraws")
+	}
+	// First, so that a failure, which certbot ignores, is withdrawn as well.
+	if _, err := fmt.Fprintln(h.Output, r.challenges[0].Value); err != nil {
+		return fmt.Errorf("acme: %w", err)
 	}
 	if err := h.Solver.Append(ctx, r.challenges...); err != nil {
 		return err

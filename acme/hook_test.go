@@ -1,6 +1,7 @@
 package acme_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,7 +67,8 @@ func TestDehydratedOtherChallengeTypes(t *testing.T) {
 
 func TestCertbot(t *testing.T) {
 	w := newWorld(t)
-	h := &acme.Hook{Solver: w.solver}
+	var out bytes.Buffer
+	h := &acme.Hook{Solver: w.solver, Output: &out}
 	call := func(vars map[string]string) error {
 		vars["CERTBOT_ALL_DOMAINS"] = "example.org,*.example.org"
 		return h.Run(t.Context(), []string{"dns01hook"}, env(vars))
@@ -75,10 +77,14 @@ func TestCertbot(t *testing.T) {
 	require.NotContains(t, w.log.String(), "waiting", "the first of a batch is not waited for")
 	require.NoError(t, call(map[string]string{"CERTBOT_DOMAIN": "example.org", "CERTBOT_VALIDATION": "v2", "CERTBOT_REMAINING_CHALLENGES": "0"}))
 	require.ElementsMatch(t, []string{"v1", "v2"}, w.zone.TXT(apex))
-	require.NoError(t, call(map[string]string{"CERTBOT_DOMAIN": "example.org", "CERTBOT_VALIDATION": "v1", "CERTBOT_AUTH_OUTPUT": ""}))
+	require.Equal(t, "v1\nv2\n", out.String())
+	require.NoError(t, call(map[string]string{"CERTBOT_DOMAIN": "example.org", "CERTBOT_VALIDATION": "v1", "CERTBOT_AUTH_OUTPUT": "v1"}))
 	require.Equal(t, []string{"v2"}, w.zone.TXT(apex))
-	require.NoError(t, call(map[string]string{"CERTBOT_IDENTIFIER": "example.org", "CERTBOT_VALIDATION": "v2", "CERTBOT_AUTH_OUTPUT": ""}))
+	require.NoError(t, call(map[string]string{"CERTBOT_IDENTIFIER": "example.org", "CERTBOT_VALIDATION": "v2", "CERTBOT_AUTH_OUTPUT": "v2"}))
 	require.Empty(t, w.zone.TXT(apex))
+	// certbot renew goes on with the next certificate, and forgets no variable.
+	require.NoError(t, call(map[string]string{"CERTBOT_DOMAIN": "example.org", "CERTBOT_VALIDATION": "v3", "CERTBOT_REMAINING_CHALLENGES": "0", "CERTBOT_AUTH_OUTPUT": "v2"}))
+	require.Equal(t, []string{"v3"}, w.zone.TXT(apex))
 	require.ErrorContains(t, call(map[string]string{"CERTBOT_DOMAIN": "example.org", "CERTBOT_VALIDATION": "v", "CERTBOT_TOKEN": "t"}), "--preferred-challenges dns")
 	h.Dialect = acme.Certbot
 	require.ErrorContains(t, call(map[string]string{}), "--manual-auth-hook")

@@ -327,7 +327,7 @@ func (s *Solver) change(ctx context.Context, verb string, records []placed, do f
 	var errs []error
 	each(len(records), maxChanges, func(i int) {
 		r := records[i].Record
-		err := retryRateLimited(ctx, func() error { return do(i) })
+		err := s.retryRateLimited(ctx, func() error { return do(i) })
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
@@ -341,8 +341,9 @@ func (s *Solver) change(ctx context.Context, verb string, records []placed, do f
 }
 
 // retryRateLimited repeats a change that the provider puts off, when it says
-// for how long or may be asked again soon.
-func retryRateLimited(ctx context.Context, do func() error) error {
+// for how long or may be asked again soon: no longer than the checker may wait,
+// as the zone is locked meanwhile.
+func (s *Solver) retryRateLimited(ctx context.Context, do func() error) error {
 	wait := defaultRateWait
 	for attempt := 0; ; attempt++ {
 		err := do()
@@ -353,9 +354,10 @@ func retryRateLimited(ctx context.Context, do func() error) error {
 		if errors.As(err, &api) && api.RetryAfter > 0 {
 			wait = api.RetryAfter
 		}
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+		if deadline, ok := ctx.Deadline(); wait > s.checker().timeout() || ok && time.Until(deadline) < wait {
 			return err
 		}
+		logger(s.Logger).Warn("the provider puts a change off", "wait", wait, "error", err)
 		if sleep(ctx, wait) != nil {
 			return err
 		}

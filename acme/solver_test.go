@@ -306,6 +306,12 @@ func TestRateLimitIsWaitedFor(t *testing.T) {
 	w.solver.Provider = provider
 	require.NoError(t, w.solver.Publish(t.Context(), acme.Challenge{Domain: "example.org", Value: "v"}))
 	require.Zero(t, provider.limited)
+	// A hook has no deadline: it does not sleep for an hour with the zone locked.
+	provider.limited, provider.putOff = 1, time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	defer time.AfterFunc(20*time.Second, cancel).Stop()
+	require.ErrorIs(t, w.solver.Publish(ctx, acme.Challenge{Domain: "www.example.org", Value: "w"}), acme.ErrRateLimited)
+	require.NoError(t, ctx.Err(), "it waited")
 }
 
 // lister knows two zones, one within the other.

@@ -1,6 +1,7 @@
 package acme_test
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -84,6 +85,7 @@ type faulty struct {
 	fail    string
 	keep    bool
 	limited int
+	putOff  time.Duration // 0 is a millisecond
 	after   func()
 }
 
@@ -95,7 +97,7 @@ func (f *faulty) AppendTXT(ctx context.Context, r acme.Record) error {
 	}
 	if f.limited > 0 {
 		f.limited--
-		return &acme.APIError{Provider: "faulty", Op: "add", Status: "429", Kind: acme.ErrRateLimited, RetryAfter: time.Millisecond}
+		return &acme.APIError{Provider: "faulty", Op: "add", Status: "429", Kind: acme.ErrRateLimited, RetryAfter: cmp.Or(f.putOff, time.Millisecond)}
 	}
 	err := f.Provider.AppendTXT(ctx, r)
 	if f.after != nil {

@@ -378,7 +378,7 @@ func TestKeysBelowTheApex(t *testing.T) {
 	s := dnssec.Signer{Keys: keys}
 	first := signZone(t, s, parseZone(t, "example.", apex), nil, start)
 	keys[0].Signer = nil
-	z := signZone(t, s, parseZone(t, "example.", apex+"x DNSKEY 256 3 15 AAAA\nx CDS 1 15 2 00\n"), first.Zone, start).Zone
+	z := signZone(t, s, parseZone(t, "example.", apex+"x DNSKEY 256 3 15 AAAA\nx CDS 1 15 2 "+strings.Repeat("00", 32)+"\n"), first.Zone, start).Zone
 	require.Contains(t, zoneText(t, z), fmt.Sprintf(" %d example. ", keys[1].Tag()))
 	require.Empty(t, verify(t, z, start))
 }
@@ -430,6 +430,18 @@ func TestSerials(t *testing.T) {
 		require.Empty(t, verify(t, changed.Zone, at))
 		require.Equal(t, tt.policy == dnssec.KeepSerial, strings.Contains(fmt.Sprint(changed.Warnings), "keeps its serial"))
 	}
+}
+
+// What secondaries and validators would make nothing of is told.
+func TestOddTimesAndSerials(t *testing.T) {
+	s := dnssec.Signer{Keys: csk(t, dnssec.ED25519), Serial: dnssec.UnixSerial}
+	z := parseZone(t, "example.", apex)
+	first := signZone(t, s, z, nil, start)
+	s.Serial = dnssec.KeepSerial
+	require.Contains(t, fmt.Sprint(signZone(t, s, z, first.Zone, start).Warnings), "serial 1 is before the previous zone's")
+	require.NotContains(t, fmt.Sprint(signZone(t, s, z, nil, start).Warnings), "begin at")
+	s.Inception, s.Expiry = start.Add(time.Hour), start.Add(240*time.Hour)
+	require.Contains(t, fmt.Sprint(signZone(t, s, z, nil, start).Warnings), "signatures begin at 2026-11-01T13:00:00Z: the zone is bogus until then")
 }
 
 // Expiry is spread by a hash (CoreDNS: one jitter for the zone), and the same each time.

@@ -547,6 +547,9 @@ func (r *run) setTimes() {
 	if lapse := timeNear(r.lapse, r.now); !lapse.After(r.now.Add(r.Refresh)) {
 		r.warn(0, "a signature of a key that is offline ends at %s: have it made anew where the key is", lapse.Format(time.RFC3339))
 	}
+	if r.Inception.After(r.now) {
+		r.warn(0, "signatures begin at %s: the zone is bogus until then", r.Inception.UTC().Format(time.RFC3339))
+	}
 }
 
 // signApex signs one set of the apex.

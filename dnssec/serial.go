@@ -44,7 +44,13 @@ func (r *run) setSerial(soa *zone.RRset) {
 	rdata := bytes.Clone(soa.Data.First())
 	binary.BigEndian.PutUint32(rdata[len(rdata)-20:], serial)
 	soa.Data = wire.RDATA(nil).Append(rdata)
-	if r.Serial == KeepSerial && old != nil && serial == r.previous.SOA().Serial && (r.changed || !sameSet(soa, old)) {
+	if r.Serial != KeepSerial || old == nil {
+		return
+	}
+	switch was := r.previous.SOA().Serial; {
+	case before(serial, was):
+		r.warn(typeSOA, "serial %d is before the previous zone's %d: secondaries will not fetch it (RFC 1982)", serial, was)
+	case serial == was && (r.changed || !sameSet(soa, old)):
 		r.warn(typeSOA, "the zone changed, but keeps its serial %d: secondaries will not fetch it", serial)
 	}
 }

@@ -157,6 +157,17 @@ func TestResign(t *testing.T) {
 	}
 }
 
+// What is due is due at Due, whatever a third of the validity is: otherwise who
+// waits for it would count up the serial without end.
+func TestResignAtDue(t *testing.T) {
+	s := dnssec.Signer{Keys: csk(t, dnssec.ED25519), Serial: dnssec.IncrementSerial, Validity: 10000 * time.Second}
+	result := signZone(t, s, parseZone(t, "example.", mixed), nil, start)
+	again, err := s.Resign(t.Context(), result, result.Due)
+	require.NoError(t, err)
+	require.Greater(t, again.Signed, 1, "more than the SOA record")
+	require.True(t, again.Due.After(result.Due))
+}
+
 // TestVerifyNSEC3Vectors hashes as RFC 5155 appendix A does, through a zone.
 func TestVerifyNSEC3Vectors(t *testing.T) {
 	for name, hash := range map[string]string{

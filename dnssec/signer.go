@@ -127,23 +127,27 @@ type signingKey struct {
 // configure checks the signer and fills in its defaults.
 func (s *Signer) configure(origin wire.Name, now time.Time) (*config, error) {
 	c := &config{Signer: *s, now: now}
-	errs := []error{c.setTimes(), c.setKeys(), c.checkAlgorithms()}
-	if s.Denial > NSEC3OptOut {
-		errs = append(errs, fmt.Errorf("denial %d is unknown", s.Denial))
-	}
-	if s.Denial != NSEC && len(origin)+1+hashLabel > 255 {
-		errs = append(errs, fmt.Errorf("origin %s is too long for NSEC3: use NSEC", origin))
-	}
-	if s.Serial > DateSerial {
-		errs = append(errs, fmt.Errorf("serial policy %d is unknown", s.Serial))
+	if err := errors.Join(c.setTimes(), c.setKeys(), c.checkAlgorithms(), c.checkSettings(origin)); err != nil {
+		return nil, fmt.Errorf("dnssec: %w", err)
 	}
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("dnssec: %w", err)
-	}
 	return c, nil
+}
+
+func (c *config) checkSettings(origin wire.Name) error {
+	var errs []error
+	if c.Denial > NSEC3OptOut {
+		errs = append(errs, fmt.Errorf("denial %d is unknown", c.Denial))
+	}
+	if c.Denial != NSEC && len(origin)+1+hashLabel > 255 {
+		errs = append(errs, fmt.Errorf("origin %s is too long for NSEC3: use NSEC", origin))
+	}
+	if c.Serial > DateSerial {
+		errs = append(errs, fmt.Errorf("serial policy %d is unknown", c.Serial))
+	}
+	return errors.Join(errs...)
 }
 
 func (c *config) setTimes() error {
@@ -161,6 +165,7 @@ func (c *config) setTimes() error {
 	if c.Refresh == 0 {
 		c.Refresh = left / 3
 	}
+	c.Refresh = c.Refresh.Truncate(time.Second) // as signatures count: what is due is so at Due
 	if c.Jitter == 0 {
 		c.Jitter = min(defaultJitter, left/10)
 	}
@@ -273,6 +278,21 @@ func (c *config) checkAlgorithms() error {
 		errs = append(errs, errors.New("no key is published"))
 	}
 	return errors.Join(errs...)
+}
+
+// Check finds why Sign would refuse z, whatever the keys: for who is about to make
+// keys for it.
+func (s *Signer) Check(z *zone.Zone, now time.Time) error {
+	c := &config{Signer: *s, now: now}
+	r := &run{config: c, names: make([]zone.Node, 0, z.Names.Len())}
+	for _, node := range z.Names.All() {
+		r.names = append(r.names, *node)
+	}
+	r.kinds = classify(r.names)
+	if err := errors.Join(c.setTimes(), c.checkSettings(z.Origin), r.checkDS()); err != nil {
+		return fmt.Errorf("dnssec: %w", err)
+	}
+	return nil
 }
 
 // Sign returns z signed. It takes over the signatures of previous, which may be

@@ -16,6 +16,7 @@ type Layout interface {
 	// Bucket names the time from start on that is as long as Width, as the server computes the name for each request. An
 	// empty name is a time for which nothing may be served.
 	Bucket(start time.Time) string
+	// Width is how long a bucket is.
 	Width() time.Duration
 }
 

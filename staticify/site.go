@@ -16,13 +16,16 @@ import (
 
 // A Log is read again and again, each line once; *[accesslog.Follower] is one.
 type Log interface {
+	// Poll calls its argument for every line since the last Poll.
 	Poll(func(*accesslog.Hit) error) error
+	// Save writes down how far the log was read.
 	Save() error
 }
 
 // A Renderer fetches a page from the origin, or asks whether the previous copy is still right. A page that is not for
 // everybody gives a *[Refusal].
 type Renderer interface {
+	// Render returns the page, and does not change previous.
 	Render(ctx context.Context, key Key, previous *Page) (*Page, error)
 }
 

@@ -32,6 +32,8 @@ package legodns
 import (
 	"context"
 	"fmt"
+	"io"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -73,7 +75,21 @@ func (p *Provider) call(ctx context.Context, verb string, r acme.Record, do func
 		return err
 	}
 	if err := do(domain, token, r.KeyAuthorization); err != nil {
-		return fmt.Errorf("legodns: %s TXT %s: %w", verb, r.Name, err)
+		return fmt.Errorf("legodns: %s TXT %s: %w", verb, r.Name, providerError{err})
 	}
 	return nil
 }
+
+// query is that of a URL: some APIs want their token there, and net/http tells
+// the whole URL of a request that fails.
+var query = regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`)
+
+// providerError is an error of lego's without secrets.
+type providerError struct{ err error }
+
+func (e providerError) Error() string { return query.ReplaceAllString(e.err.Error(), "$1?...") }
+
+// Format is for all verbs: some print a struct's fields without asking its methods.
+func (e providerError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
+
+func (e providerError) Unwrap() error { return e.err }

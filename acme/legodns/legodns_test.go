@@ -2,10 +2,13 @@ package legodns_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/go-acme/lego/v4/providers/dns/httpreq"
 	"github.com/stretchr/testify/require"
@@ -54,4 +57,24 @@ func TestWhatLegoCannotDo(t *testing.T) {
 	require.ErrorContains(t, provider.AppendTXT(t.Context(), record), "begin with _acme-challenge.")
 	record = acme.Record{Zone: "example.com.", Name: "_acme-challenge.example.com.", KeyAuthorization: "a.b", Value: acme.Digest("a.b")}
 	require.ErrorContains(t, provider.AppendTXT(t.Context(), record), "legodns: append TXT _acme-challenge.example.com.")
+}
+
+// lost is a provider whose requests fail, with its token in their URL.
+type lost struct{}
+
+func (lost) Present(_, _, _ string) error {
+	_, err := (&http.Client{Timeout: time.Nanosecond}).Get("https://api.example.net/update?token=password&txt=x")
+	return err
+}
+
+func (l lost) CleanUp(domain, token, keyAuth string) error { return l.Present(domain, token, keyAuth) }
+
+func TestErrorsTellNoSecret(t *testing.T) {
+	provider := &legodns.Provider{DNS: lost{}}
+	record := acme.Record{Zone: "example.org.", Name: "_acme-challenge.example.org.", KeyAuthorization: "a.b", Value: acme.Digest("a.b")}
+	for _, err := range []error{provider.AppendTXT(t.Context(), record), provider.DeleteTXT(t.Context(), record)} {
+		require.ErrorContains(t, err, `"https://api.example.net/update?...": `)
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, errors.Unwrap(err)), "password")
+		require.ErrorAs(t, err, new(*url.Error))
+	}
 }

@@ -348,3 +348,14 @@ func eventually(t testing.TB, done func() bool) {
 		require.True(t, time.Now().Before(deadline), "not in time")
 	}
 }
+
+// What a crash has left is found whatever the place is called.
+func TestPruneWhereTheNameIsAPattern(t *testing.T) {
+	for _, name := range []string{"[ab]", "["} {
+		dir := filepath.Join(t.TempDir(), name)
+		left := filepath.Join(dir, "versions", tempPrefix+"1")
+		require.NoError(t, os.MkdirAll(left, 0o700))
+		require.NoError(t, prune(dir, "current"))
+		require.NoDirExists(t, left)
+	}
+}

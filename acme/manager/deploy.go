@@ -162,12 +162,15 @@ func (m *Manager) switchTo(dir, version string) error {
 // prune removes old versions, and what a crash has left.
 func prune(dir, current string) error {
 	for _, place := range []string{dir, filepath.Join(dir, "versions")} {
-		left, err := filepath.Glob(filepath.Join(place, tempPrefix+"*"))
+		left, err := os.ReadDir(place) // not Glob: the name of the output may be a pattern
 		if err != nil {
 			return err
 		}
-		for _, path := range left {
-			if err := os.RemoveAll(path); err != nil {
+		for _, e := range left {
+			if !strings.HasPrefix(e.Name(), tempPrefix) {
+				continue
+			}
+			if err := os.RemoveAll(filepath.Join(place, e.Name())); err != nil {
 				return err
 			}
 		}

@@ -175,7 +175,11 @@ func (m *Manager) usable(c Certificate, s state) error {
 // current one is nil when there is none.
 func (m *Manager) nextOrder(c Certificate, s state, current *loadedCertificate) (time.Time, string) {
 	if current == nil {
-		return m.spaced(m.now(), s.Origin.Ordered.Add(lostSpacing), "there is none yet")
+		why := "there is none yet"
+		if s.Origin.Serial != "" {
+			why = "the last one is not in " + m.output()
+		}
+		return m.spaced(m.now(), s.Origin.Ordered.Add(lostSpacing), why)
 	}
 	leaf := current.leaf
 	switch {

@@ -71,6 +71,16 @@ func TestRateLimited(t *testing.T) {
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 }
 
+// What the authority quotes does not reach a terminal as it is.
+func TestAuthorityWithControlCharacters(t *testing.T) {
+	a := newAuthority(t, options{})
+	m := a.manager(t)
+	a.refuse("/order-plz", "rejectedIdentifier", "no\u009b1m\nyes", http.StatusForbidden, nil)
+	err := m.Ensure(t.Context(), "example.org")
+	require.ErrorContains(t, err, "no 1m yes (rejectedIdentifier)")
+	require.NotContains(t, m.mustStatus(t)[0].LastError, "\u009b")
+}
+
 // The authority's wish counts with any status, and from what stands before it.
 func TestRetryAfter(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
@@ -279,6 +289,7 @@ func TestCertificatesVanish(t *testing.T) {
 	require.ErrorAs(t, m.ensure(t.Context(), c, false, true), &wait)
 	require.WithinDuration(t, time.Now().Add(lostSpacing), wait.Until, time.Minute)
 	require.Equal(t, wait.Until.Unix(), m.nextLook(c).Unix())
+	require.Contains(t, m.mustStatus(t)[0].Why, "the last one is not in "+m.output())
 	require.Equal(t, 1, a.ordered())
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
 	require.NoError(t, os.RemoveAll(m.output()))

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	lego "github.com/go-acme/lego/v4/acme"
 	"github.com/go-acme/lego/v4/acme/api"
@@ -248,7 +249,7 @@ func (c *client) renewalInfo(leaf *x509.Certificate) (window, time.Duration, err
 	if !info.SuggestedWindow.End.After(info.SuggestedWindow.Start) { // RFC 9773 section 4.2
 		return window{}, retry, errors.New("renewal information: the window ends before it begins")
 	}
-	return window{Start: info.SuggestedWindow.Start, End: info.SuggestedWindow.End, Explanation: info.ExplanationURL}, retry, nil
+	return window{Start: info.SuggestedWindow.Start, End: info.SuggestedWindow.End, Explanation: brief(info.ExplanationURL)}, retry, nil
 }
 
 // replaces returns the identifier of a certificate that an order may name.
@@ -275,7 +276,7 @@ func (w *wire) problem(err error) error {
 	if !errors.As(err, &details) {
 		return w.plain(err)
 	}
-	p := &Problem{Type: details.Type, Detail: details.Detail, Status: details.HTTPStatus}
+	p := &Problem{Type: brief(details.Type), Detail: details.Detail, Status: details.HTTPStatus}
 	for _, sub := range details.SubProblems {
 		p.Names = append(p.Names, sub.Identifier.Value)
 		p.Detail += "; " + sub.Identifier.Value + ": " + sub.Detail
@@ -295,14 +296,22 @@ func (w *wire) plain(err error) error {
 			return &Problem{Detail: "the authority answers " + r.status, Status: status, RetryAfter: r.retryAfter}
 		}
 	}
-	if text := err.Error(); len(text) > maxText {
-		return errors.New(brief(text))
+	if text := brief(err.Error()); text != err.Error() {
+		return errors.New(text)
 	}
 	return err
 }
 
-// brief shortens what an authority has to say for logs and state.
+// brief shortens what an authority has to say for logs and state, and has it on
+// one line: it may quote what it found at anybody's server, and a terminal obeys
+// control characters.
 func brief(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 	if len(text) <= maxText {
 		return text
 	}

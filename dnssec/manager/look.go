@@ -39,7 +39,7 @@ func (u *unit) waitsForParent() bool {
 			return true
 		}
 	}
-	return u.record.State.DeleteDS
+	return u.record.State.DeleteDS || u.lost && len(u.record.State.Keys) == 0
 }
 
 func (u *unit) waitsForSecondaries() bool {
@@ -67,9 +67,9 @@ func (u *unit) look(ctx context.Context) news {
 		}
 		return u.manager.watch()
 	}
-	n.askedDS = u.manager.Parent != nil && len(u.record.State.Keys) > 0 && !now.Before(u.seen.dsAt.Add(every(u.waitsForParent())))
-	n.asked = len(u.zone.Secondaries) > 0 && u.signed.zone != nil && u.manager.Server != nil && !now.Before(u.seen.serialAt.Add(every(u.waitsForSecondaries())))
-	n.fetched = u.zone.Primary != nil && (u.changed.Swap(false) || !now.Before(u.source.due()))
+	n.askedDS = u.manager.Parent != nil && (len(u.record.State.Keys) > 0 || u.lost) && due(now, u.seen.dsAt, every(u.waitsForParent()))
+	n.asked = len(u.zone.Secondaries) > 0 && u.signed.zone != nil && u.manager.Server != nil && due(now, u.seen.serialAt, every(u.waitsForSecondaries()))
+	n.fetched = u.zone.Primary != nil && (u.changed.Swap(false) || now.Before(u.source.tried) || !now.Before(u.source.due()))
 	zone, have := u.zone, u.source.zone
 	u.mutex.Unlock()
 
@@ -85,6 +85,12 @@ func (u *unit) look(ctx context.Context) news {
 	}
 	group.Wait()
 	return n
+}
+
+// due reports whether something is to be done again that was last done at last: also
+// when that is in the future, as the clock went back.
+func due(now, last time.Time, every time.Duration) bool {
+	return now.Before(last) || !now.Before(last.Add(every))
 }
 
 // serials asks secondaries for their serials.
@@ -124,7 +130,9 @@ func (u *unit) take(n news) {
 	if !n.fetched {
 		return
 	}
-	u.source.tried = n.at
+	if u.source.tried = n.at; u.source.fetched.After(n.at) { // the clock went back
+		u.source.fetched = time.Time{}
+	}
 	if n.zoneErr != nil {
 		u.manager.counters.FetchErrors.Add(1)
 		u.problem(n.zoneErr)

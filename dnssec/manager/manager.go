@@ -68,6 +68,7 @@ type Manager struct {
 	running bool // Run is: only then does anything come in
 	units   map[wire.Name]*unit
 	queue   queue
+	asked   time.Time     // when the queue was last looked at
 	changed chan struct{} // something in the queue did
 	group   sync.WaitGroup
 	slots   chan struct{} // notifies under way
@@ -261,7 +262,14 @@ func (m *Manager) due() (u *unit, wait time.Duration) {
 	if len(m.queue) == 0 {
 		return nil, time.Hour
 	}
-	if wait := m.queue[0].next.Sub(m.now()); wait > 0 {
+	now := m.now()
+	if now.Before(m.asked.Add(-time.Minute)) { // the clock went back: no turn is as far away as it seems
+		for _, u := range m.queue {
+			u.next = now
+		}
+	}
+	m.asked = now
+	if wait := m.queue[0].next.Sub(now); wait > 0 {
 		return nil, wait
 	}
 	u = heap.Pop(&m.queue).(*unit)
@@ -544,6 +552,9 @@ func (u *unit) update(key string, message *dns.Msg) error {
 	}
 	if u.zone.Primary != nil {
 		return &update.Error{Rcode: dns.RcodeRefused, Reason: "updates are for the zone's primary"}
+	}
+	if u.source.asFound != nil && u.untouched() {
+		return &update.Error{Rcode: dns.RcodeRefused, Reason: "the zone is signed by somebody else: enable it first"}
 	}
 	next, err := update.Apply(u.source.zone, message, key, u.zone.Update)
 	if err != nil || next == u.source.zone {

@@ -44,6 +44,7 @@ type fakeParent struct {
 	mutex   sync.Mutex
 	records map[wire.Name][][]byte
 	lodged  int
+	silent  bool
 }
 
 func (p *fakeParent) Lodge(_ context.Context, origin wire.Name, keys []dnssec.PublicKey) error {
@@ -63,6 +64,9 @@ func (p *fakeParent) Lodge(_ context.Context, origin wire.Name, keys []dnssec.Pu
 func (p *fakeParent) DS(_ context.Context, origin wire.Name) ([]rollover.DSAnswer, error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	if p.silent {
+		return []rollover.DSAnswer{{Server: "parent", Failed: true}}, nil
+	}
 	answer := rollover.DSAnswer{Server: "parent", Records: p.records[origin]}
 	if len(answer.Records) > 0 {
 		answer.TTL = time.Hour

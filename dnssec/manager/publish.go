@@ -89,7 +89,7 @@ func (u *unit) served() (generation uint64, since time.Time) {
 	}
 	for _, address := range u.zone.Secondaries {
 		serial, ok := u.seen.serials[address]
-		if !ok {
+		if !ok || int32(serial-u.signed.zone.SOA().Serial) > 0 { // not of this zone
 			return unknownGeneration, time.Time{}
 		}
 		generation = min(generation, u.generationOf(serial))
@@ -118,7 +118,7 @@ func (u *unit) sign(ctx context.Context) (*signed, error) {
 	next := &signed{source: u.source.zone, generation: state.Generation, policy: u.zone.Policy}
 	keys := u.privateKeys(next)
 	same := next.source == u.signed.source && next.generation == u.signed.generation && next.policy == u.signed.policy &&
-		next.keys == u.signed.keys && !u.signed.since.IsZero()
+		next.keys == u.signed.keys && !u.signed.since.IsZero() && !u.overtaken()
 	if len(keys) == 0 {
 		if same {
 			return nil, nil
@@ -147,6 +147,13 @@ func (u *unit) sign(ctx context.Context) (*signed, error) {
 	source, err := u.prepared()
 	if err != nil {
 		return nil, err
+	}
+	if u.overtaken() {
+		last, _ := u.lastSerial()
+		signer.Serial = dnssec.KeepSerial
+		if source, err = withSerial(source, last+1); err != nil {
+			return nil, err
+		}
 	}
 	if u.signed.zone == nil || u.signed.generation != next.generation { // all signatures may be new
 		signer.Validity = u.spread(next.generation)
@@ -229,7 +236,15 @@ func (u *unit) prepared() (*zone.Zone, error) {
 	return z, nil
 }
 
-// lastSerial returns the last serial that is known to have been published.
+// overtaken reports whether a secondary has a later serial: as when the signed zone was
+// lost, after which it would transfer nothing and would count as having everything.
+func (u *unit) overtaken() bool {
+	serial, _ := u.lastSerial()
+	return u.signed.zone != nil && serial != u.signed.zone.SOA().Serial
+}
+
+// lastSerial returns the last serial that is known to have been published, by what
+// secondaries have, too.
 func (u *unit) lastSerial() (serial uint32, ok bool) {
 	if n := len(u.record.Published); n > 0 {
 		serial, ok = u.record.Published[n-1].Serial, true
@@ -237,6 +252,11 @@ func (u *unit) lastSerial() (serial uint32, ok bool) {
 	if u.signed.zone != nil {
 		if current := u.signed.zone.SOA().Serial; !ok || int32(current-serial) > 0 {
 			serial, ok = current, true
+		}
+	}
+	for _, theirs := range u.seen.serials {
+		if ok && int32(theirs-serial) > 0 {
+			serial = theirs
 		}
 	}
 	return serial, ok
@@ -249,7 +269,7 @@ func (u *unit) unsigned() (*zone.Zone, error) {
 		return z, nil
 	}
 	serial := u.signed.zone.SOA().Serial
-	if d := zone.Diff(u.signed.zone, z); d.Len() == 2 && int32(z.SOA().Serial-serial) <= 0 {
+	if d := zone.Diff(u.signed.zone, z); d.Len() == 2 && int32(z.SOA().Serial-serial) <= 0 && !u.overtaken() {
 		return withSerial(z, serial)
 	}
 	if last, ok := u.lastSerial(); ok && int32(z.SOA().Serial-last) <= 0 {

@@ -52,18 +52,27 @@ func markOf(path string) (fileMark, error) {
 	return fileMark{size: info.Size(), modified: info.ModTime(), inode: inode(info)}, nil
 }
 
-// restore reads what was kept of an earlier run.
-func (s *source) restore(store Store, origin wire.Name) error {
+// restore reads what was kept of an earlier run. When the zone with its updates is
+// lost, or a crash came before the first one was kept, it is as it was last signed.
+func (s *source) restore(store Store, origin wire.Name, signed *zone.Zone) error {
 	kept, err := store.loadZone(origin, sourceFile)
 	if err != nil {
-		return fmt.Errorf("manager: %w", err)
+		err = fmt.Errorf("manager: %w: the zone is taken as it was last signed", err)
 	}
-	base, err := store.loadZone(origin, baseFile)
-	if err != nil {
-		return fmt.Errorf("manager: %w", err)
+	base, baseErr := store.loadZone(origin, baseFile)
+	if baseErr != nil {
+		return errors.Join(err, fmt.Errorf("manager: %w", baseErr))
 	}
-	s.zone, s.base = kept, base
-	return nil
+	if kept == nil && base != nil && signed != nil {
+		var plainErr error
+		kept, plainErr = plain(signed)
+		err = errors.Join(err, plainErr)
+	}
+	if kept == nil {
+		base = nil // the file is all there is
+	}
+	s.zone, s.base, s.file = kept, base, fileMark{}
+	return err
 }
 
 // readFile reads the master file, when it changed.

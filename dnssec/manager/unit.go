@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,7 @@ type unit struct {
 	mutex   sync.Mutex // guards all below
 	zone    Zone       // as configured when the turn or update began
 	loaded  bool
+	lost    bool // there are keys, but neither state nor signed zone
 	record  Record
 	saved   rollover.State // as it is on disk
 	source  source
@@ -131,13 +133,28 @@ func (u *unit) load() {
 		return // serve what there is, and change nothing
 	}
 	u.record, u.saved, u.loaded = record, record.State, true
-	if err := u.source.restore(store, u.origin); err != nil {
+	if err := u.source.restore(store, u.origin, previous); err != nil {
 		u.problem(err)
 	}
 	if record.Version == 0 && previous != nil && len(keysIn(previous)) > 0 {
 		u.record.State.Signed = true // the state was lost: what is published says what was wanted
 		u.manager.logger().Warn("the state of the keys is lost: they are taken over as they are published", "zone", u.origin)
 	}
+	keys, _ := u.keystore().Keys(u.origin) // refresh says what is wrong with them
+	if u.lost = record.Version == 0 && previous == nil && len(keys) > 0; u.lost {
+		u.record.State.Signed = true // unsigned, it would be bogus if it was signed
+		u.manager.logger().Warn("state and signed zone are lost: the keys that the parent has DS records of are taken over", "zone", u.origin)
+	}
+}
+
+// unsure reports whether it is not known which of the keys that are left the parent
+// has DS records of, and nobody said what to do.
+func (u *unit) unsure(orders []order) bool {
+	if !u.lost || u.manager.Parent == nil || len(orders)+len(u.record.State.Keys)+len(u.source.found) > 0 {
+		return false
+	}
+	failed := func(a rollover.DSAnswer) bool { return a.Failed }
+	return len(u.seen.ds) == 0 || slices.ContainsFunc(u.seen.ds, failed)
 }
 
 // refresh reads the source and the keys again.
@@ -266,6 +283,10 @@ func (u *unit) advance(ctx context.Context) (lodge bool, obeyed []order) {
 	}
 	orders, err := u.manager.store().orders(u.origin)
 	u.problem(err)
+	if u.unsure(orders) {
+		u.problem(fmt.Errorf("manager: zone %s: state and signed zone are lost, and not all servers of the parent say which of its keys have DS records: nothing is published until they do, or the zone is enabled or disabled", u.origin))
+		return false, nil
+	}
 	events := u.obey(orders)
 	for range maxSteps {
 		now := u.manager.now()

@@ -192,8 +192,10 @@ func (s *step) algorithms(r *rule) []int {
 }
 
 // insecure reports whether no resolver has a DS record of the zone, so that nobody
-// validates.
-func (s *step) insecure() bool { return s.all(DS, Hidden) && !s.now.Before(s.StrayUntil) }
+// validates; or no key of it, so that nobody can.
+func (s *step) insecure() bool {
+	return s.keyless || s.all(DS, Hidden) && !s.now.Before(s.StrayUntil)
+}
 
 // all reports whether a record is in the state with all keys.
 func (s *step) all(record Record, state RecordState) bool {

@@ -491,3 +491,20 @@ func TestOnTheOperatorsWord(t *testing.T) {
 	}
 	require.Equal(t, 26*time.Hour, now.Sub(began)) // DprpP 1:00, TTLds 24:00, 1:00
 }
+
+// TestDSBeforeAnyKey is a zone of which nothing is left but a key with a DS record, or of
+// which the parent has a DS record before it is signed: it is signed with all its keys at once.
+func TestDSBeforeAnyKey(t *testing.T) {
+	f := settled(t, Policy{})
+	lost := NewFuture(State{Zone: "example.org.", Signed: true}, Policy{}, Observations{Keys: f.Keys}, ParentModel{Delay: -1}, f.Now)
+	lost.lodged = f.lodged
+	for again := true; again; {
+		_, again = lost.Next()
+		if lost.State.Served == lost.State.Generation {
+			break
+		}
+	}
+	require.Equal(t, f.active(KSK).ID, lost.active(KSK).ID, "the key that has a DS record")
+	require.Equal(t, map[Role]dnssec.Use{KSK: dnssec.KSK | dnssec.InParent, ZSK: dnssec.ZSK}, lost.uses())
+	lost.untilQuiet(t)
+}

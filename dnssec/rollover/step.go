@@ -39,6 +39,7 @@ type step struct {
 	observed Observations
 	now      time.Time
 	complete bool // each role has its key
+	keyless  bool // no resolver had a key of the zone when the Step began
 	result   Result
 }
 
@@ -51,6 +52,7 @@ func (e engine) step(state State, policy Policy, observed Observations, now time
 	s.observeParent()
 	s.takeEvents()
 	s.chooseKeys()
+	s.keyless = s.all(DNSKEY, Hidden)
 	s.advance()
 	if s.retireAll() {
 		s.advance()

@@ -15,8 +15,8 @@
 // know no IXFR, lead to the whole zone. A version with an earlier serial than the
 // present one (RFC 1982) is not fetched.
 //
-// It needs no privileges and TCP to the server. Limits: [Client.MaxRecords], and a
-// minute for each message. It does not do transfers over TLS (RFC 9103).
+// It needs no privileges and TCP to the server. Limits: [Client.MaxRecords],
+// [Client.Timeout], and a minute for each message. It does not do transfers over TLS (RFC 9103).
 //
 // RFCs: 1982, 1995, 5936, 8945.
 //
@@ -40,6 +40,7 @@ import (
 
 const (
 	defaultMaxRecords = 10_000_000
+	defaultTimeout    = time.Hour
 	messageTimeout    = time.Minute
 	queryTimeout      = 5 * time.Second
 )
@@ -70,6 +71,9 @@ type Client struct {
 	Key Key
 	// MaxRecords is how many records a transfer may have, 10 million when zero.
 	MaxRecords int
+	// Timeout is for all of Fetch, 1 hour when zero: a server that sends little by
+	// little does not hold it for ever.
+	Timeout time.Duration
 }
 
 func (c *Client) secrets() map[string]string {
@@ -114,6 +118,9 @@ func (c *Client) failed(origin wire.Name, what string, err error) error {
 
 // Fetch returns the zone as the server has it, and have when that is as new.
 func (c *Client) Fetch(ctx context.Context, origin wire.Name, have *zone.Zone) (*zone.Zone, error) {
+	timeout := cmp.Or(c.Timeout, defaultTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it takes more than %v", timeout))
+	defer cancel()
 	if have == nil {
 		return c.whole(ctx, origin)
 	}

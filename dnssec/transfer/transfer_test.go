@@ -9,11 +9,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/berryrack/berryrack/dnssec/server"
 	"github.com/berryrack/berryrack/dnssec/transfer"
 	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 )
 
@@ -138,4 +140,28 @@ func TestFetch(t *testing.T) {
 	cancel()
 	_, err = client.Fetch(ctx, origin, nil)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestSlowServer never ends its transfer.
+func TestSlowServer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	endless := &dns.Server{Listener: listener, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+		rr, err := dns.NewRR("example. 60 SOA ns.example. host.example. 1 2 3 4 5")
+		for i := 0; err == nil; i++ {
+			m := new(dns.Msg).SetReply(query)
+			m.Answer = []dns.RR{rr}
+			if err = w.WriteMsg(m); err == nil {
+				rr, err = dns.NewRR(fmt.Sprintf("host%d.example. 60 TXT x", i))
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})}
+	go func() { _ = endless.ActivateAndServe() }()
+	t.Cleanup(func() { _ = endless.Shutdown() })
+	client := transfer.Client{Server: listener.Addr().String(), Timeout: 200 * time.Millisecond}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err = client.Fetch(ctx, origin, nil)
+	require.ErrorContains(t, err, "it takes more than 200ms")
 }

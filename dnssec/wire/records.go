@@ -14,6 +14,9 @@ const headerLen = 10
 // Pack returns the canonical RDATA of a record of package dns.
 func Pack(rr dns.RR) (Type, []byte, error) {
 	t := Type(rr.Header().Rrtype)
+	if relay, ok := rr.(*dns.AMTRELAY); ok && relay.GatewayType&discoveryOptional != 0 {
+		return packRelay(*relay)
+	}
 	buf := make([]byte, dns.Len(rr)+MaxName)
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
@@ -25,6 +28,21 @@ func Pack(rr dns.RR) (Type, []byte, error) {
 	}
 	rdata := buf[start+headerLen : end]
 	return t, rdata, canonical(t, rdata)
+}
+
+// discoveryOptional is a flag beside the type of an AMTRELAY record's relay (RFC
+// 8777 section 4.2.2).
+const discoveryOptional = 0x80
+
+// packRelay packs a record with that flag, of which package dns would lose the
+// relay.
+func packRelay(relay dns.AMTRELAY) (Type, []byte, error) {
+	relay.GatewayType &^= discoveryOptional
+	t, rdata, err := Pack(&relay)
+	if err == nil {
+		rdata[1] |= discoveryOptional
+	}
+	return t, rdata, err
 }
 
 // unpack returns a record of package dns.

@@ -21,6 +21,8 @@ func (a *assembler) checkNode(node *Node, first []*record) {
 			if n := set.Data.Len(); n > 1 {
 				a.errors.add(first[i].problem("%d records, at most one is allowed (RFC 2181 section 10.1, RFC 6672 section 2.4)", n))
 			}
+		case wire.Type(dns.TypeDS), wire.Type(dns.TypeCDS):
+			a.checkDigests(set, first[i])
 		case wire.Type(dns.TypeNS):
 			if node.Name.IsWildcard() && !isApex {
 				a.warnings.add(first[i].problem("name servers of a wildcard: what they mean is undefined (RFC 4592 section 4.2)"))
@@ -32,6 +34,21 @@ func (a *assembler) checkNode(node *Node, first []*record) {
 			if !isApex && len(set.Data) > 0 {
 				a.errors.add(first[i].problem("SOA record is not at the zone's origin %s", a.origin.Name))
 			}
+		}
+	}
+}
+
+// digestLengths is the octets of digests by their type (RFC 4034 appendix A.2, RFC
+// 4509, RFC 6605).
+var digestLengths = map[byte]int{dns.SHA1: 20, dns.SHA256: 32, dns.SHA384: 48}
+
+// checkDigests finds DS records that no key can ever have, and that BIND does not
+// load or transfer a zone with. A CDS record of algorithm 0 asks for none (RFC
+// 8078 section 4).
+func (a *assembler) checkDigests(set *RRset, at *record) {
+	for rdata := range set.Data.All() {
+		if want, known := digestLengths[rdata[3]]; known && rdata[2] != 0 && len(rdata)-4 != want {
+			a.errors.add(at.problem("digest of type %d has %d octets, not %d", rdata[3], len(rdata)-4, want))
 		}
 	}
 }

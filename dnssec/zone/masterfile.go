@@ -340,28 +340,20 @@ func (p *parser) include(arguments []wire.Word) error {
 // maxGenerate is how many records one $GENERATE line may make.
 const maxGenerate = 1 << 16
 
-// generate leaves BIND's $GENERATE to package dns.
+// generate leaves BIND's $GENERATE to package dns, but for the TTL, of which that
+// knows nothing. A line after it that has no owner has that of the line before it.
 func (p *parser) generate(tokens []wire.Word, line int) error {
-	var b strings.Builder
-	if p.hasDefault || p.hasLast {
-		ttl := p.lastTTL
-		if p.hasDefault {
-			ttl = p.defaultTTL
-		}
-		fmt.Fprintf(&b, "$TTL %d\n", ttl)
+	if len(tokens) < 4 {
+		return errors.New("$GENERATE wants a range, an owner, a type and data")
 	}
-	for i, token := range tokens {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if token.Quoted {
-			fmt.Fprintf(&b, `"%s"`, token.Text)
-			continue
-		}
-		b.Write(token.Text)
+	ttl, hasTTL, t, rest, err := head(tokens[3:])
+	if err != nil {
+		return fmt.Errorf("$GENERATE: %w", err)
 	}
-	b.WriteByte('\n')
-	records := dns.NewZoneParser(strings.NewReader(b.String()), p.origin.String(), "")
+	text := fmt.Sprintf("$GENERATE %s %s %d IN %s%s\n", tokens[1].Text, tokens[2].Text, ttl, t, generatedData(rest))
+	records := dns.NewZoneParser(strings.NewReader(text), p.origin.String(), "")
+	owner := p.owner
+	defer func() { p.owner = owner }()
 	for n := 0; ; n++ {
 		rr, ok := records.Next()
 		if !ok {
@@ -373,12 +365,33 @@ func (p *parser) generate(tokens []wire.Word, line int) error {
 		if err := p.add(rr); err != nil {
 			return err
 		}
-		p.records[len(p.records)-1].line = uint32(line)
+		made := &p.records[len(p.records)-1]
+		if made.line = uint32(line); !hasTTL {
+			p.setTTL(made)
+		}
 	}
 	if err := records.Err(); err != nil {
 		return errors.New(strings.TrimPrefix(err.Error(), "dns: "))
 	}
 	return nil
+}
+
+// generatedData returns the text of a $GENERATE line's data, with a blank before
+// each word. If that is one quoted word, the data are what is in the quotes: BIND
+// takes data of more than one word in no other way.
+func generatedData(words []wire.Word) string {
+	if len(words) == 1 && words[0].Quoted {
+		return " " + strings.ReplaceAll(string(words[0].Text), `\"`, `"`)
+	}
+	var b strings.Builder
+	for _, word := range words {
+		format := " %s"
+		if word.Quoted {
+			format = ` "%s"`
+		}
+		fmt.Fprintf(&b, format, word.Text)
+	}
+	return b.String()
 }
 
 // arena hands out memory that is never freed alone.

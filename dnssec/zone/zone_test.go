@@ -61,7 +61,12 @@ func TestParse(t *testing.T) {
 		{"x RRSIG A 13 2 3600 20300101000000 1 7 Example. AAAA\nx A 1.2.3.4", "x.example.\t3600\tIN\tA\t1.2.3.4\nx.example.\t3600\tIN\tRRSIG\tA 13 2 3600 20300101000000 19700101000001 7 example. AAAA\n"},
 		{"x LOC 52 22 23 N 4 53 32 E -2m", "x.example.\t3600\tIN\tLOC\t52 22 23.000 N 04 53 32.000 E -2m 1m 10000m 10m\n"},
 		{"x TYPE38 \\# 3 7800 00", ""},
+		{"x AMTRELAY 10 1 3 relay", "x.example.\t3600\tIN\tAMTRELAY\t\\# 17 0a830572656c6179076578616d706c6500\n"},
 		{"$GENERATE 1-2 h$ A 192.0.2.$", "h1.example.\t3600\tIN\tA\t192.0.2.1\nh2.example.\t3600\tIN\tA\t192.0.2.2\n"},
+		{"$TTL 5\n$GENERATE 1-1 h$ A 192.0.2.$\n$GENERATE 1-1 i$ 6 IN TXT b$", "h1.example.\t5\tIN\tA\t192.0.2.1\ni1.example.\t6\tIN\tTXT\t\"b1\"\n"},
+		{"$GENERATE 1-1 h$ MX \"1 m$\"", "h1.example.\t3600\tIN\tMX\t1 m1.example.\n"},
+		{"$GENERATE 1-1 h$ TXT \"\\\"a $\\\" $\"", "h1.example.\t3600\tIN\tTXT\t\"a 1\" \"1\"\n"},
+		{"x A 1.2.3.4\n$GENERATE 1-1 h$ A 192.0.2.$\n A 1.2.3.5", "h1.example.\t3600\tIN\tA\t192.0.2.1\nx.example.\t3600\tIN\tA\t1.2.3.4\nx.example.\t3600\tIN\tA\t1.2.3.5\n"},
 		{"a\\.b.c A 1.2.3.4\r", "a\\.b.c.example.\t3600\tIN\tA\t1.2.3.4\n"},
 	} {
 		out, warnings, err := parseText(t, tt.in)
@@ -83,13 +88,13 @@ func TestErrorsComeAtOnce(t *testing.T) {
 	in := strings.Join([]string{
 		"a A 192.0.2.300", "b AAAA 192.0.2.1", "c BOGUS x", "d A", "e A 1.2.3.4 5", "f TXT " + strings.Repeat("x", 256), "g TXT \"open",
 		"h CH TXT x", "i 1x A 1.2.3.4", "j. A 1.2.3.4", "k CNAME x", "k A 1.2.3.4", "l CNAME x", "l CNAME y", "m SOA a b 1 2 3 4 5",
-		"a..b A 1.2.3.4", strings.Repeat("x", 64) + " A 1.2.3.4", "n\\256 A 1.2.3.4", "o DS 1 2 3 zz", "$NONSENSE x", "$INCLUDE x", "p A 1.2.3.4 )", "q ANY x",
+		"a..b A 1.2.3.4", strings.Repeat("x", 64) + " A 1.2.3.4", "n\\256 A 1.2.3.4", "o DS 1 2 3 zz", "$NONSENSE x", "$INCLUDE x", "p A 1.2.3.4 )", "q ANY x", "s DS 1 15 2 00",
 	}, "\n")
 	_, _, err := parseText(t, in+"\nr TXT (\n")
 	for i, want := range []string{
 		`"192.0.2.300" is no IPv4 address`, `"192.0.2.1" is no IPv6 address`, `unknown type "BOGUS"`, "ends too early", `"5" is too much`, "longer than 255 octets", "quote is not closed",
 		"class CH is not IN", `bad TTL "1x"`, "out of zone example.", "CNAME and other data: A", "", "2 records, at most one", "", "not at the zone's origin",
-		"empty label", "label longer than 63", "bad escape", "invalid byte", "unknown directive", "$INCLUDE is only for", "without an opening one", `unknown type "ANY"`, "parenthesis is not closed",
+		"empty label", "label longer than 63", "bad escape", "invalid byte", "unknown directive", "$INCLUDE is only for", "without an opening one", `unknown type "ANY"`, "digest of type 2 has 1 octets, not 32", "parenthesis is not closed",
 	} {
 		if want != "" {
 			require.ErrorContains(t, err, want)
@@ -143,7 +148,7 @@ func TestChunks(t *testing.T) {
 	var in strings.Builder
 	in.WriteString("@ 5 SOA ns host 1 2 3 4 5\n NS ns.example.net.\n")
 	for i := range 40 {
-		fmt.Fprintf(&in, "h%d TXT ( \"a ; (\"\nb ; (\n \\( )\n\tA 192.0.2.1 ; \" (\nw%d %d A 192.0.2.2\n", i, i, 100+i)
+		fmt.Fprintf(&in, "h%d TXT ( \"a ; (\"\nb ; (\n \\( )\n\tA 192.0.2.1 ; \" (\n$GENERATE 1-1 g%d-$ A 192.0.2.3\nw%d %d A 192.0.2.2\n", i, i, i, 100+i)
 		if i%10 == 5 {
 			fmt.Fprintf(&in, "$ORIGIN o%d.example.\n\tMX 1 x\n", i)
 		}

@@ -133,6 +133,7 @@ func cpuOfRequest(b *testing.B, n *weblab.Nginx, connections int) time.Duration 
 	}
 	requests, err := strconv.Atoi(wrkTotal.FindStringSubmatch(out)[1])
 	require.NoError(b, err)
+	require.NotZero(b, requests, out)
 	return used / time.Duration(requests)
 }
 

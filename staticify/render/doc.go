@@ -18,7 +18,7 @@
 // Any status but 200; Set-Cookie; Cache-Control and its likes with private, no-store, no-cache or no time left
 // (RFC 9111, section 5.2.2); Pragma and Expires where there is no Cache-Control; Vary on more than Accept-Encoding; a
 // body that is not whole, too large or too slow; HTML that begins and does not end; marks of a logged-in visitor or a
-// page that asks for a password; and a page of which two cold renders differ. X-Staticify: off in an answer refuses too:
+// page that asks for a password; and a page of which two cold renders differ, and then two at once. X-Staticify: off in an answer refuses too:
 // that is how a program says it.
 //
 // Two renders are compared without HTML comments. There is no mask for nonces: WordPress gives all anonymous visitors

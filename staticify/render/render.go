@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/berryrack/berryrack/staticify"
 )
 
@@ -67,29 +69,39 @@ func DefaultMarkers() []string {
 }
 
 // Render fetches a page. With a previous copy the origin is asked whether that is still right. Without one the page is
-// fetched twice, and refused when the two differ: when a third one is like neither, the page is made for each visitor.
-// A page that is not for everybody gives a *[staticify.Refusal].
+// fetched twice, and when the two differ, since it may just have been edited, twice more at once; when these differ too,
+// the page is made for each visitor, and refused. A page that is not for everybody gives a *[staticify.Refusal].
 //
 // Two copies are compared without their HTML comments and without what Mask matches. A token that WordPress writes
 // into pages is the same for all anonymous visitors for 12 hours and so needs no mask; one that differs each time
 // (a form's token, a Content-Security-Policy's nonce) makes the page a visitor's own.
 func (r *Renderer) Render(ctx context.Context, key staticify.Key, previous *staticify.Page) (*staticify.Page, error) {
-	page, err := r.fetch(ctx, key, previous)
+	first, err := r.fetch(ctx, key, previous)
 	if err != nil || previous != nil {
-		return page, err
+		return first, err
 	}
-	detail := ""
-	for range 2 {
-		again, err := r.fetch(ctx, key, nil)
-		if err != nil {
-			return nil, err
-		}
-		if detail = r.differ(page, again); detail == "" {
-			return again, nil
-		}
-		page = again
+	second, err := r.fetch(ctx, key, nil)
+	if err != nil || r.differ(first, second) == "" {
+		return second, err
 	}
-	return nil, refuse(staticify.Differs, "%s, in three renders", detail)
+	var pair [2]*staticify.Page
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range pair {
+		group.Go(func() (err error) {
+			pair[i], err = r.fetch(ctx, key, nil)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if detail := r.differ(pair[0], pair[1]); detail != "" {
+		return nil, refuse(staticify.Differs, "%s, between two renders at once", detail)
+	}
+	if pair[0].Rendered.Before(pair[1].Rendered) {
+		return pair[0], nil
+	}
+	return pair[1], nil
 }
 
 func refuse(reason staticify.Reason, format string, args ...any) error {

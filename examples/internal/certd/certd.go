@@ -145,8 +145,14 @@ func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate,
 		m.Certificates[0].Profile = "default" // pebble would choose one at random
 	}
 	if !o.Simulate {
+		if err := discardSimulated(m); err != nil {
+			return nil, nil, err
+		}
 		stop, err := s.respond(ctx, m, m.Certificates, func(err error) { fmt.Fprintln(diagnostics, "certd:", err) })
 		return m, stop, err
+	}
+	if err := spareReal(o.Out, m.Certificates[0]); err != nil {
+		return nil, nil, err
 	}
 	sim, err := Simulate(ctx, o.Names)
 	if err != nil {
@@ -154,9 +160,8 @@ func (s *site) prepare(ctx context.Context, o Order, wanted manager.Certificate,
 	}
 	m.CA, m.Client, m.AgreeTerms = sim.URL, sim.Client, true
 	m.Solver.Provider, m.Solver.Checker = sim.Responder, sim.Checker
-	err = os.MkdirAll(o.Out, 0o755)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(o.Out, "simulated-root.pem"), sim.Root, 0o644)
+	if !fresh(m, m.Certificates[0]) {
+		err = addRoot(o.Out, sim.Root)
 	}
 	if err != nil {
 		sim.Stop()
@@ -172,7 +177,7 @@ func (s *site) rehearse(ctx context.Context, o Order, wanted manager.Certificate
 	if err != nil {
 		return err
 	}
-	if fresh(present, s.like(wanted)) {
+	if fresh(present, s.like(wanted)) && (o.Simulate || !simulated(o.Out, wanted)) {
 		return nil
 	}
 	steps := s.steps(o, wanted)

@@ -129,6 +129,9 @@ func (k *keeper) run(ctx context.Context, s *site, ready func()) error {
 // serve keeps the certificates until ctx ends, or until there is a candidate.
 func (k *keeper) serve(ctx context.Context, g *generation, ready func()) (*candidate, error) {
 	m := g.manager
+	if err := discardSimulated(m); err != nil {
+		return nil, err
+	}
 	k.mu.Lock()
 	k.current = m
 	k.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -57,7 +58,7 @@ type Options struct {
 // Run does what one call of the program asks: args[0] is its own name.
 func Run(ctx context.Context, o Options, args []string, std cli.Streams) error {
 	log := slog.New(slog.NewTextHandler(std.Err, nil))
-	hook, err := o.hook(log)
+	hook, err := o.hook(log, std.Out)
 	if err != nil {
 		return &cli.UsageError{Err: err}
 	}
@@ -73,7 +74,7 @@ func Run(ctx context.Context, o Options, args []string, std cli.Streams) error {
 }
 
 // hook makes the hook of the configuration that there is.
-func (o Options) hook(log *slog.Logger) (*acme.Hook, error) {
+func (o Options) hook(log *slog.Logger, out io.Writer) (*acme.Hook, error) {
 	state := o.State
 	if state == "" {
 		state = defaultState
@@ -97,7 +98,7 @@ func (o Options) hook(log *slog.Logger) (*acme.Hook, error) {
 		return nil, err
 	}
 	solver.Journal, solver.Logger, solver.Checker.Logger = &acme.Journal{Dir: state}, log, log
-	return &acme.Hook{Solver: solver, Dialect: acme.Dialect(o.Dialect), Reload: reload, Logger: log}, nil
+	return &acme.Hook{Solver: solver, Dialect: acme.Dialect(o.Dialect), Reload: reload, Output: out, Logger: log}, nil
 }
 
 func fromYAML(name string, data []byte) (*acme.Solver, [][]string, error) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,9 +68,15 @@ func (s *site) dehydrated(t *testing.T, chain string) {
 func (s *site) certbot(t *testing.T) {
 	t.Setenv("REQUESTS_CA_BUNDLE", s.Path("ca.pem"))
 	base := s.Path("certbot")
-	lab.Run(t, "certbot", "certonly", "--non-interactive", "--agree-tos", "--register-unsafely-without-email", "--server", "https://localhost:14000/dir",
-		"--config-dir", base, "--work-dir", base, "--logs-dir", base, "--manual", "--preferred-challenges", "dns",
-		"--manual-auth-hook", s.hook, "--manual-cleanup-hook", s.hook, "-d", domain, "-d", "*."+domain)
+	dirs := []string{"--config-dir", base, "--work-dir", base, "--logs-dir", base}
+	get := func(names ...string) {
+		args := []string{"certonly", "--non-interactive", "--agree-tos", "--register-unsafely-without-email", "--server", "https://localhost:14000/dir",
+			"--manual", "--preferred-challenges", "dns", "--manual-auth-hook", s.hook, "--manual-cleanup-hook", s.hook}
+		lab.Run(t, "certbot", slices.Concat(args, dirs, names)...)
+	}
+	get("-d", domain, "-d", "*."+domain)
+	get("--cert-name", "wildcard", "-d", "*."+domain)
+	lab.Run(t, "certbot", append([]string{"renew", "--force-renewal", "--no-random-sleep-on-renew"}, dirs...)...) // one after the other, in one process
 	live := filepath.Join(base, "live", domain)
 	s.Judge(t, filepath.Join(live, "fullchain.pem"), filepath.Join(live, "privkey.pem"))
 	require.Equal(t, acmelab.Foreign, s.TXT(t))

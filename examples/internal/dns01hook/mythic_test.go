@@ -2,6 +2,7 @@ package dns01hook
 
 import (
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -57,7 +58,7 @@ func TestDropInForTheMythicBeastsHook(t *testing.T) {
 	t.Setenv(configVar, "")
 	t.Setenv(mythicVar, filepath.Join(dir, "config"))
 	t.Setenv(mythicAliasVar, filepath.Join(dir, "map"))
-	hook, err := Options{State: filepath.Join(dir, "state")}.hook(slog.New(slog.DiscardHandler))
+	hook, err := Options{State: filepath.Join(dir, "state")}.hook(slog.New(slog.DiscardHandler), io.Discard)
 	require.NoError(t, err)
 	hook.Solver.Provider.(*mythicbeasts.Provider).Endpoint = api(t, n, "example.net.")
 	hook.Solver.Checker = n.Checker()

@@ -345,7 +345,7 @@ func rollOrder(s *manager.Status, role string, algorithm dnssec.Algorithm, emerg
 		if emergency {
 			kind = rollover.Event{Kind: rollover.Emergency, Key: k.ID}
 		}
-		if order.Algorithm = algorithm; algorithm == 0 || algorithm == k.Public.Algorithm {
+		if order.Algorithm = algorithm; emergency || algorithm == 0 || algorithm == k.Public.Algorithm {
 			order.Events = []rollover.Event{kind}
 		}
 		return order, nil

@@ -28,6 +28,7 @@ type runner struct {
 	mutex   sync.Mutex
 	site    *site
 	rebound chan struct{} // listen or tsig changed
+	bound   []string      // what could be listened on last, of serve
 }
 
 // Run serves and looks after the zones until ctx ends.
@@ -88,18 +89,34 @@ func (r *runner) serve(ctx context.Context, serving func()) error {
 		tcp, udp, err := bind(address)
 		if err != nil {
 			cancel()
-			return errors.Join(err, group.Wait())
+			return r.stay(listen, errors.Join(err, group.Wait()))
 		}
 		r.options.Log.Info("serving", "address", tcp.Addr().String())
 		group.Go(func() error { return r.server.Serve(ctx, udp, tcp) })
 	}
 	serving()
+	r.bound = listen
 	select {
 	case <-ctx.Done():
 	case <-r.rebound:
 	}
 	cancel()
 	return group.Wait()
+}
+
+// stay goes back to the addresses before, when those that a configuration brought
+// cannot be listened on.
+func (r *runner) stay(listen []string, err error) error {
+	if r.bound == nil || slices.Equal(listen, r.bound) {
+		return err
+	}
+	r.options.Log.Error("cannot listen where the configuration says", "error", err, "stays", r.bound)
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if slices.Equal(r.site.Listen, listen) {
+		r.site.Listen = r.bound
+	}
+	return nil
 }
 
 // bind opens a TCP and a UDP socket with one port.

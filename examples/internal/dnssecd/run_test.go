@@ -13,6 +13,9 @@ import (
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
+	"github.com/berryrack/berryrack/dnssec"
+	"github.com/berryrack/berryrack/dnssec/manager"
+	"github.com/berryrack/berryrack/dnssec/rollover"
 	"github.com/berryrack/berryrack/dnssec/server"
 )
 
@@ -71,6 +74,13 @@ func TestReload(t *testing.T) {
 	_, err = dns.Exchange(new(dns.Msg).SetQuestion("b.example.", dns.TypeSOA), first)
 	require.Error(t, err)
 	require.NotEmpty(t, r.figures())
+
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+	configure(fmt.Sprintf(text, busy.Addr(), "a.example", dir))
+	require.NoError(t, r.reload(ctx))
+	has(second, "a.example.", dns.RcodeSuccess) // served where it was
 	cancel()
 	require.NoError(t, <-done)
 }
@@ -88,4 +98,16 @@ func TestDurations(t *testing.T) {
 		var d duration
 		require.Error(t, d.UnmarshalText([]byte(text)), text)
 	}
+}
+
+// TestRollOrder: an emergency is one when the algorithm changes with it, too.
+func TestRollOrder(t *testing.T) {
+	key := rollover.Key{ID: rollover.KeyID{1}, Role: rollover.KSK, Public: dnssec.PublicKey{Algorithm: dnssec.ECDSAP256SHA256}}
+	s := &manager.Status{State: rollover.State{Keys: []rollover.Key{key}}}
+	order, err := rollOrder(s, "ksk", dnssec.ED25519, true)
+	require.NoError(t, err)
+	require.Equal(t, manager.Order{Algorithm: dnssec.ED25519, Events: []rollover.Event{{Kind: rollover.Emergency, Key: key.ID}}}, order)
+	order, err = rollOrder(s, "ksk", dnssec.ED25519, false)
+	require.NoError(t, err)
+	require.Equal(t, manager.Order{Algorithm: dnssec.ED25519}, order)
 }

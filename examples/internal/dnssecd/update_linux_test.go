@@ -100,7 +100,7 @@ func TestCertificates(t *testing.T) {
 		{"acme.", "d3Jvbmc=", "www.example.org.", acme.ErrDenied},
 		{"nobody.", tsigSecret, "www.example.org.", acme.ErrDenied},
 	} {
-		provider := &rfc2136.Provider{Server: address, Key: rfc2136.Key{Name: tt.key, Secret: tt.secret}}
+		provider := &rfc2136.Provider{Server: address, Key: rfc2136.Key{Name: tt.key, Secret: acme.Secret(tt.secret)}}
 		err := provider.AppendTXT(t.Context(), acme.Record{Zone: "example.org.", Name: tt.name, Value: "v", TTL: time.Minute})
 		if tt.want == nil {
 			require.NoError(t, err)

@@ -26,7 +26,13 @@ func (j *Job) keys(outcome *Outcome, in input, generate func(keystore.Spec, time
 	if len(own) == 0 && len(present) > 0 {
 		j.Warn("%s holds keys of %s for algorithm %s: those for %s are others, and so is their DS set", j.Keys.Path, j.Origin, present[0].Algorithm, j.Algorithm)
 	}
-	for _, use := range j.missing(own) {
+	missing := j.missing(own)
+	if len(missing) > 0 { // none are made for what is not signed then
+		if err := j.Signer.Check(in.source, j.Now); err != nil {
+			return err
+		}
+	}
+	for _, use := range missing {
 		key, err := generate(keystore.Spec{Origin: j.Origin, Algorithm: j.Algorithm, Use: use}, j.Now)
 		if err != nil {
 			return err

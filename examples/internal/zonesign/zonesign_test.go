@@ -87,6 +87,27 @@ func TestVerifyKeepsBadZonesOut(t *testing.T) {
 	require.NoFileExists(t, j.Out)
 }
 
+// No keys are made for a zone that is not signed then, and a dry run does not say
+// that they would be.
+func TestNoKeysForWhatIsNotSigned(t *testing.T) {
+	for text, change := range map[string]func(*Job){
+		"DS: is not at a zone cut": func(j *Job) {
+			j.Stdin = strings.NewReader(apex + "@ DS 1 15 2 " + strings.Repeat("00", 32) + "\n")
+		},
+		"more than 68 years": func(j *Job) { j.Signer.Inception = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC) },
+	} {
+		for _, run := range []func(*Job) error{
+			func(j *Job) error { _, err := j.Run(t.Context()); return err },
+			func(j *Job) error { _, err := j.Plan(t.Context()); return err },
+		} {
+			j := job(t, t.TempDir(), apex)
+			change(j)
+			require.ErrorContains(t, run(j), text)
+			require.NoDirExists(t, j.Keys.Path)
+		}
+	}
+}
+
 // again runs the job on a zone once more.
 func again(t *testing.T, j *Job, text string) (*Outcome, error) {
 	t.Helper()

@@ -46,7 +46,7 @@ func newAuthority(ctx context.Context, dir, name string) (*authority, error) {
 	pebble := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "90 days", ValidityPeriod: 90 * 24 * 3600}})
 	front := wfe.New(quiet, store, va.New(quiet, 80, 443, false, resolver, store), pebble, nil, false, false, 1, 1)
 	server := httptest.NewTLSServer(front.Handler())
-	a := &authority{output: filepath.Join(dir, "certificates"), close: server.Close, roots: x509.NewCertPool()}
+	a := &authority{output: filepath.Join(dir, "certificates"), close: func() { server.CloseClientConnections(); server.Close() }, roots: x509.NewCertPool()}
 	a.roots.AppendCertsFromPEM(pebble.GetRootCert(0).PEM())
 	checker := &acme.Checker{
 		Resolvers: []string{resolver}, Interval: 50 * time.Millisecond, Timeout: 30 * time.Second,

@@ -52,9 +52,10 @@ type day struct {
 	secret                  string
 	samples                 samples
 	attacks                 []result
-	attackErr               error
 	background              sync.WaitGroup
+	visiting                context.Context // of visitors, and of who looks on
 	endVisits               context.CancelFunc
+	names                   names
 	renewed                 [2]string // the certificate's number, before and after
 }
 
@@ -157,8 +158,19 @@ func (d *day) boot(ctx context.Context) error {
 		return err
 	}
 	d.world.path, err = awaitUp(stderr)
-	d.visitors.world = d.world
-	return err
+	if d.visitors.world = d.world; err != nil {
+		return err
+	}
+	for _, pi := range d.rack.Pis {
+		err := until(ctx, 2*time.Minute, func() (bool, error) {
+			err := d.control(ctx, pi, "/connections", nil, nil)
+			return err == nil, err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // awaitUp reads what pirack boot says until the rack is up, and returns where
@@ -264,17 +276,15 @@ func (d *day) public(without ...string) []string {
 // open lets the visitors in, and waits until all are there.
 func (d *day) open(ctx context.Context) error {
 	d.visitors.address, d.visitors.name, d.visitors.page = frontAddress+":443", site, page
-	visiting, cancel := context.WithCancel(ctx)
-	d.endVisits = cancel
-	d.background.Go(func() { d.visitors.run(visiting) })
-	d.background.Go(func() { d.samples.take(visiting, d.world) })
+	d.background.Go(func() { d.visitors.run(d.visiting) })
+	d.background.Go(func() { d.samples.take(d.visiting, d.world) })
 	return until(ctx, 5*time.Minute, func() (bool, error) {
 		open := d.visitors.open.Load()
 		return open >= int64(d.visitors.number)*9/10, fmt.Errorf("%d of %d are there", open, d.visitors.number)
 	})
 }
 
-// attack has the hostile Pi try everything, again and again, until the end.
+// attack has the hostile Pi try everything, while visitors come.
 func (d *day) attack(ctx context.Context) error {
 	d.secret = rand.Text()
 	order := order{Device: "vec0", Secret: d.secret, Management: []string{"[fd62:6572:7279::1]:1024", "[fd62:6572:7279::2]:111"}}
@@ -444,7 +454,8 @@ func (d *day) close(ctx context.Context) error {
 
 // stop ends the programs.
 func (d *day) stop() {
-	for _, cmd := range []*exec.Cmd{d.frontend, d.boots} {
+	d.background.Wait()
+	for _, cmd := range []*exec.Cmd{d.frontend, d.boots, d.names.unbound} {
 		if cmd != nil && cmd.Process != nil {
 			cmd.Process.Signal(syscall.SIGTERM)
 			cmd.Wait()

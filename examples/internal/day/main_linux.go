@@ -17,8 +17,8 @@ import (
 func main() {
 	d := &day{}
 	flag.StringVar(&d.out, "out", "day-report", "where the report goes")
-	flag.IntVar(&d.visitors.number, "connections", 3000, "how many visitors there are at a time, each with a connection")
-	flag.Float64Var(&d.visitors.rate, "rate", 1000, "requests a second")
+	flag.IntVar(&d.visitors.number, "connections", 1000, "how many visitors there are at a time, each with a connection")
+	flag.Float64Var(&d.visitors.rate, "rate", 300, "requests a second")
 	flag.DurationVar(&d.visitors.stay, "stay", 20*time.Second, "how long a visitor stays, on average")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,8 +40,9 @@ func (d *day) run(ctx context.Context) error {
 	d.dir, d.state, d.golden = dir, filepath.Join(dir, "state"), filepath.Join(dir, "golden")
 	d.began = time.Now()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer d.stop()
+	defer cancel() // visitors leave first
+	d.visiting, d.endVisits = context.WithCancel(ctx)
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -49,6 +50,7 @@ func (d *day) run(ctx context.Context) error {
 		{"building the programs", d.build},
 		{"certificate", d.certify},
 		{"booting the rack", d.boot},
+		{"the zone is signed, and unbound validates it", d.sign},
 		{"the old server and the frontend", d.serve},
 		{"visitors come", d.open},
 		{"pi7 turns hostile", d.attack},
@@ -56,6 +58,7 @@ func (d *day) run(ctx context.Context) error {
 		{"pi3 is power cycled", d.cycle},
 		{"pi5 gets a new root", d.rebuild},
 		{"the certificate is renewed, and brought to the Pis", d.renew},
+		{"the zone's ZSK is rolled over", d.roll},
 		{"the end of the day", d.close},
 	} {
 		began := time.Now()

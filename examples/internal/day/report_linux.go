@@ -112,6 +112,8 @@ func (d *day) report() error {
 		return err
 	case d.visitors.failures > 0:
 		return fmt.Errorf("%d visitors had an error", d.visitors.failures)
+	case d.names.bogus.Load() > 0:
+		return fmt.Errorf("%d answers were not validated, the last: %s", d.names.bogus.Load(), *d.names.problem.Load())
 	case len(breaches) > 0:
 		return fmt.Errorf("%s could do what it must not: %s", hostile, strings.Join(breaches, "; "))
 	}
@@ -121,7 +123,7 @@ func (d *day) report() error {
 func (d *day) text(breaches []string) string {
 	var b strings.Builder
 	v := &d.visitors
-	visited := time.Since(d.events[4].at).Seconds()
+	visited := time.Since(d.events[5].at).Seconds()
 	fmt.Fprintf(&b, "# The day\n\n| | |\n|---|---:|\n")
 	row := func(what string, value any) { fmt.Fprintf(&b, "| %s | %v |\n", what, value) }
 	row("visitors at a time", v.number)
@@ -137,6 +139,9 @@ func (d *day) text(breaches []string) string {
 	}
 	row("connections with the first certificate", v.serials[d.renewed[0]])
 	row("with the renewed one", v.serials[d.renewed[1]])
+	row("the ZSK, before and after", fmt.Sprintf("%x, %x", d.names.keys[0][:4], d.names.keys[1][:4]))
+	row("names asked of a validating resolver", d.names.asked.Load())
+	row("answers that were bogus, or none", d.names.bogus.Load())
 	for _, a := range d.attacks {
 		row(fmt.Sprintf("%s, %s: tried", hostile, a.Attack), a.Tried)
 	}

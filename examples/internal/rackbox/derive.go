@@ -23,6 +23,9 @@ const (
 	boxPort  = 1024
 )
 
+// confDir is where the fileserver has rack.yaml.
+const confDir = "/etc/berryrack"
+
 // communityFile is, on the fileserver, what the switch's agent wants to hear.
 const communityFile = confDir + "/community"
 

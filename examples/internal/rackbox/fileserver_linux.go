@@ -38,7 +38,6 @@ const errandVar = "BERRYRACK_ERRAND"
 
 // Where the fileserver has what.
 const (
-	confDir   = "/etc/berryrack"
 	goldenDir = "/srv/golden"
 	writtenTo = "/srv/rack"
 	hostDir   = "/host" // the machine's own files, which it can only read

@@ -28,7 +28,9 @@ type source struct {
 	zone *zone.Zone // as it is to be signed; nil when there is none yet
 	base *zone.Zone // the file that updates were made to, nil without updates
 	path string     // the file
-	file fileMark   // as it was read
+	// baseless is that base is there, but cannot be read.
+	baseless bool
+	file     fileMark // as it was read
 	// found is the keys that the zone came with, signed by somebody else; asFound is
 	// that zone, nil when it came unsigned.
 	found   []rollover.AvailableKey
@@ -61,9 +63,9 @@ func (s *source) restore(store Store, origin wire.Name, signed *zone.Zone) error
 	}
 	base, baseErr := store.loadZone(origin, baseFile)
 	if baseErr != nil {
-		return errors.Join(err, fmt.Errorf("manager: %w", baseErr))
+		err = errors.Join(err, fmt.Errorf("manager: %w: edits of the zone's file since then are not seen, make them again", baseErr))
 	}
-	if kept == nil && base != nil && signed != nil {
+	if kept == nil && (base != nil || baseErr != nil) && signed != nil {
 		var plainErr error
 		kept, plainErr = plain(signed)
 		err = errors.Join(err, plainErr)
@@ -71,7 +73,7 @@ func (s *source) restore(store Store, origin wire.Name, signed *zone.Zone) error
 	if kept == nil {
 		base = nil // the file is all there is
 	}
-	s.zone, s.base, s.file = kept, base, fileMark{}
+	s.zone, s.base, s.file, s.baseless = kept, base, fileMark{}, kept != nil && baseErr != nil
 	return err
 }
 
@@ -91,6 +93,9 @@ func (s *source) readFile(store Store, path string, origin wire.Name) error {
 	asFound := z
 	if z, err = plain(z); err != nil {
 		return err
+	}
+	if s.baseless {
+		s.base, s.baseless = z, false
 	}
 	if s.base != nil {
 		merged, err := merge(s.zone, s.base, z)

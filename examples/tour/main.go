@@ -4,6 +4,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
+
+	legolog "github.com/go-acme/lego/v4/log"
 
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/examples/internal/tour"
@@ -19,6 +23,7 @@ type grammar struct {
 }
 
 func main() {
+	legolog.Logger = log.New(io.Discard, "", 0) // it would tell of each nonce that the test authority refuses on purpose
 	cli.Program{Name: "tour", Description: description, Grammar: &grammar{}}.Main()
 }
 

@@ -113,7 +113,7 @@ func (d *day) certify(ctx context.Context) (err error) {
 	if d.ca, err = newAuthority(ctx, d.dir, site); err != nil {
 		return err
 	}
-	d.visitors.roots.Store(d.ca.roots)
+	d.visitors.roots.Store(d.ca.Pool())
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
 		return err
@@ -421,7 +421,7 @@ func (d *day) renew(ctx context.Context) error {
 				return false, err
 			}
 			defer conn.Close()
-			client := tls.Client(conn, &tls.Config{ServerName: site, RootCAs: d.ca.roots})
+			client := tls.Client(conn, &tls.Config{ServerName: site, RootCAs: d.ca.Pool()})
 			if err := client.HandshakeContext(ctx); err != nil {
 				return false, err
 			}
@@ -462,6 +462,6 @@ func (d *day) stop() {
 		}
 	}
 	if d.ca != nil {
-		d.ca.close()
+		d.ca.Stop()
 	}
 }

@@ -37,7 +37,7 @@ type Simulation struct {
 
 // Simulate starts one for names, which runs until it is stopped.
 func Simulate(ctx context.Context, names []string) (*Simulation, error) {
-	packets, streams, err := listenLoopback(ctx)
+	packets, streams, err := ListenLoopback(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,8 @@ func (s *Simulation) Pool() *x509.CertPool {
 // listenAttempts bounds the search for a port that is free for both.
 const listenAttempts = 20
 
-// listenLoopback returns UDP and TCP sockets with one port.
-func listenLoopback(ctx context.Context) (net.PacketConn, net.Listener, error) {
+// ListenLoopback returns UDP and TCP sockets on loopback with one port.
+func ListenLoopback(ctx context.Context) (net.PacketConn, net.Listener, error) {
 	for attempt := 0; ; attempt++ {
 		packets, streams, err := embedded.Listen(ctx, "127.0.0.1:0")
 		if err == nil || attempt == listenAttempts {

@@ -18,10 +18,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/berryrack/berryrack/examples/internal/day/visits"
 	"github.com/berryrack/berryrack/examples/internal/rack"
 	"github.com/berryrack/berryrack/examples/internal/rackbox"
 )
@@ -62,27 +62,7 @@ type day struct {
 // oldServer is the one that the Pis take over from.
 type oldServer struct {
 	*http.Server
-	visitors connections
-}
-
-// connections counts those of visitors: what is asked on them. A probe that
-// sends nothing is none.
-type connections struct {
-	number atomic.Int64
-	known  sync.Map
-}
-
-func (c *connections) count(conn net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateActive:
-		if _, known := c.known.LoadOrStore(conn, true); !known {
-			c.number.Add(1)
-		}
-	case http.StateClosed, http.StateHijacked:
-		if _, known := c.known.LoadAndDelete(conn); known {
-			c.number.Add(-1)
-		}
-	}
+	visitors visits.Connections
 }
 
 // event is something that happened.
@@ -210,7 +190,7 @@ func (d *day) serve(ctx context.Context) error {
 		return err
 	}
 	d.old.Server = &http.Server{
-		ConnState: d.old.visitors.count,
+		ConnState: d.old.visitors.Count,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Boot", "old")
 			io.WriteString(w, page)
@@ -349,7 +329,7 @@ func (d *day) move(ctx context.Context) error {
 	}
 	// Shutdown would hang up on visitors between two of their questions.
 	err := until(ctx, 2*time.Minute, func() (bool, error) {
-		left := d.old.visitors.number.Load()
+		left := d.old.visitors.Number()
 		return left == 0, fmt.Errorf("%d visitors are still there", left)
 	})
 	return errors.Join(err, d.old.Close())

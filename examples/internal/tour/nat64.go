@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/berryrack/berryrack/examples/internal/certd"
 	"github.com/berryrack/berryrack/nat64"
 	"github.com/berryrack/berryrack/nat64/dns64"
 )
@@ -65,7 +66,7 @@ func reachIPv4(ctx context.Context, _ *Tour) (result, error) {
 // startDNS64 serves our DNS64 on loopback, above a resolver that knows one name,
 // whose only address is an IPv4 one.
 func startDNS64(ctx context.Context) (address string, end func() error, err error) {
-	udp, tcp, err := listen(ctx)
+	udp, tcp, err := certd.ListenLoopback(ctx)
 	if err != nil {
 		return "", nil, err
 	}

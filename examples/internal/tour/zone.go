@@ -15,6 +15,7 @@ import (
 	"github.com/berryrack/berryrack/dnssec/server"
 	"github.com/berryrack/berryrack/dnssec/wire"
 	"github.com/berryrack/berryrack/dnssec/zone"
+	"github.com/berryrack/berryrack/examples/internal/certd"
 )
 
 // rackZone is the zone of the rack's site.
@@ -68,7 +69,7 @@ func signZone(ctx context.Context, _ *Tour) (result, error) {
 
 // askServer serves the zone on loopback and returns what it answers.
 func askServer(ctx context.Context, z *zone.Zone, name string) (string, error) {
-	udp, tcp, err := listen(ctx)
+	udp, tcp, err := certd.ListenLoopback(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -9,15 +9,15 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/berryrack/berryrack/examples/internal/day/visits"
 )
 
 const (
@@ -39,7 +39,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	var open connections
+	var open visits.Connections
 	serve := func(s *http.Server, listen func(*http.Server) error) {
 		s.ReadHeaderTimeout, s.IdleTimeout, s.ErrorLog = 10*time.Second, 5*time.Minute, log.New(io.Discard, "", 0)
 		if err := listen(s); err != nil {
@@ -49,31 +49,11 @@ func main() {
 	control := http.NewServeMux()
 	control.HandleFunc("POST /attack", attack)
 	control.HandleFunc("POST /secret", keepSecret)
-	control.HandleFunc("POST /connections", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, open.number.Load()) })
+	control.HandleFunc("POST /connections", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, open.Number()) })
 	go serve(&http.Server{Addr: ":8088", Handler: control}, (*http.Server).ListenAndServe)
-	go serve(&http.Server{Addr: ":443", Handler: handler, ConnState: open.count, TLSConfig: &tls.Config{GetCertificate: pair.get}},
+	go serve(&http.Server{Addr: ":443", Handler: handler, ConnState: open.Count, TLSConfig: &tls.Config{GetCertificate: pair.get}},
 		func(s *http.Server) error { return s.ListenAndServeTLS("", "") })
-	serve(&http.Server{Addr: ":80", Handler: handler, ConnState: open.count}, (*http.Server).ListenAndServe)
-}
-
-// connections counts those of visitors: what is asked on them. A probe that
-// sends nothing is none.
-type connections struct {
-	number atomic.Int64
-	known  sync.Map
-}
-
-func (c *connections) count(conn net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateActive:
-		if _, known := c.known.LoadOrStore(conn, true); !known {
-			c.number.Add(1)
-		}
-	case http.StateClosed, http.StateHijacked:
-		if _, known := c.known.LoadAndDelete(conn); known {
-			c.number.Add(-1)
-		}
-	}
+	serve(&http.Server{Addr: ":80", Handler: handler, ConnState: open.Count}, (*http.Server).ListenAndServe)
 }
 
 // site serves the page, and says by whom.

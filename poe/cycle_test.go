@@ -212,7 +212,7 @@ func TestModeIsRestored(t *testing.T) {
 		require.Equal(t, "static", report.Mode)
 		require.Equal(t, "static", sw.mode[port(1)])
 
-		c.Settle, c.Boot = time.Second, time.Second
+		c.Settle, c.Boot = time.Second, 1200*time.Millisecond // nothing else ends with Settle
 		time.AfterFunc(2*time.Second, func() { sw.Make(poetest.Trouble{LoseSets: 20}) })
 		_, err = c.Cycle(t.Context(), port(1))
 		require.ErrorIs(t, err, poe.ErrUnconfirmed)

@@ -39,8 +39,8 @@ func private(t testing.TB, algorithm dnssec.Algorithm, seed string) crypto.Signe
 		}
 		key, err := rsa.GenerateKey(stream(seed), 2048)
 		require.NoError(t, err)
-		rsaKeys.Store(seed, key)
-		return key
+		first, _ := rsaKeys.LoadOrStore(seed, key)
+		return first.(crypto.Signer)
 	case dnssec.ECDSAP256SHA256, dnssec.ECDSAP384SHA384:
 		curve, size := elliptic.P256(), 32
 		if algorithm == dnssec.ECDSAP384SHA384 {

@@ -33,6 +33,7 @@ func TestVerifyAccepts(t *testing.T) {
 	z := parseZone(t, "example.", mixed)
 	for _, m := range modes() {
 		t.Run(m.String(), func(t *testing.T) {
+			t.Parallel()
 			signed := signZone(t, m.signer(t), z, nil, start).Zone
 			require.Empty(t, verify(t, signed, start))
 			// What is read back is what was written.

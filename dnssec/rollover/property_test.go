@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// runs is how many worlds are tried: 1,000, 10,000 where there are judges, or what
-// BERRYRACK_RUNS says.
+// runs is how many worlds are tried: few, 10,000 where there are judges (1,000 under
+// the race detector), or what BERRYRACK_RUNS says.
 func runs(t *testing.T) uint64 {
 	if text := os.Getenv("BERRYRACK_RUNS"); text != "" {
 		n, err := strconv.ParseUint(text, 10, 32)
@@ -19,7 +19,7 @@ func runs(t *testing.T) uint64 {
 		return n
 	}
 	if os.Getenv("BERRYRACK_REQUIRE") != "" {
-		return 10 * defaultRuns
+		return judgedRuns
 	}
 	return defaultRuns
 }

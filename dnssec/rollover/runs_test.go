@@ -2,4 +2,4 @@
 
 package rollover
 
-const defaultRuns = 1000
+const defaultRuns, judgedRuns = 300, 10_000

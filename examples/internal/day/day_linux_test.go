@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,17 +17,23 @@ import (
 	"github.com/berryrack/berryrack/examples/internal/rack"
 )
 
-// visit has a few visitors come to a server for a moment.
+// visit has a few visitors come to a server until they have asked ten times.
 func visit(t *testing.T, handler http.Handler) *visitors {
 	t.Helper()
-	server := httptest.NewTLSServer(handler)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var asked atomic.Int64
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 10 {
+			cancel()
+		}
+		handler.ServeHTTP(w, r)
+	}))
 	defer server.Close()
 	v := &visitors{address: server.Listener.Addr().String(), name: "example.com", page: page, number: 5, rate: 1000, stay: 100 * time.Millisecond, local: true}
 	pool := x509.NewCertPool()
 	pool.AddCert(server.Certificate())
 	v.roots.Store(pool)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
 	v.run(ctx)
 	return v
 }

@@ -24,7 +24,7 @@ const logLines = 100_000
 // site's pages made files under visitors.
 func makeStatic(ctx context.Context, _ *Tour) (result, error) {
 	var rows, picture bytes.Buffer
-	simulation := site.Simulate{Duration: 3 * time.Second, Rate: 200, Seed: 1, JSON: true}
+	simulation := site.Simulate{Duration: 2 * time.Second, Rate: 200, Seed: 1, JSON: true}
 	log := accesslog.NewReader(madeUpLog(logLines), accesslog.Format{})
 	// shown:
 	plan, err := staticify.Planner{Budget: staticify.Budget{CPU: 0.5}}.Plan(log.All())

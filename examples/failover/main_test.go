@@ -17,6 +17,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true})
 }
 
@@ -35,6 +36,7 @@ var varying = regexp.MustCompile(`\b\d+(\.\d+)?(µs|ms|s)\b|\d{4}-\d\d-\d\dT\S+Z
 
 // TestREADME follows the README word by word.
 func TestREADME(t *testing.T) {
+	t.Parallel()
 	require.Equal(t, []string{"go install ./examples/failover\n"}, blocks(t, "sh")) // testscript.Main has put us on the path
 	sessions := blocks(t, "console")
 	require.Len(t, sessions, 1)

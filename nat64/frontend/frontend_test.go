@@ -324,6 +324,7 @@ func TestBackendDies(t *testing.T) {
 }
 
 func TestSlowAndJunk(t *testing.T) {
+	t.Parallel()
 	config := configOf(siteAt("www.example.org", backendOf(t, echo)))
 	config.Limits.Hello = 200 * time.Millisecond
 	f := run(t, config)
@@ -376,6 +377,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	config := configOf(siteAt("www.example.org", backendOf(t, echo)))
 	config.Limits.Idle = 80 * time.Millisecond
 	f := run(t, config)
@@ -389,6 +391,7 @@ func TestIdle(t *testing.T) {
 // HTTP clients are idle in the middle of a request, of an answer that they do
 // not take, and of another protocol, too.
 func TestIdleHTTP(t *testing.T) {
+	t.Parallel()
 	done := make(chan struct{}, 3)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { done <- struct{}{} }()
@@ -492,6 +495,7 @@ func TestBackendIsNotBlamed(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	f := run(t, configOf(siteAt("www.example.org", backendOf(t, echo))))
 	conn := dialTLS(t, f.tls, "www.example.org")
 	expectEcho(t, conn, "www.example.org")

@@ -42,6 +42,7 @@ func dial(t testing.TB, sw *poetest.Switch) *snmp.Switch {
 }
 
 func TestConform(t *testing.T) {
+	t.Parallel()
 	for _, vendor := range []poetest.Vendor{
 		poetest.Standard, poetest.CiscoIOS, poetest.CiscoSB, poetest.HP, poetest.HPOlder, poetest.ArubaCX, poetest.Netgear, poetest.Extreme,
 	} {
@@ -141,6 +142,7 @@ func TestSetWithTrouble(t *testing.T) {
 }
 
 func TestCiscoModeSurvivesACycle(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"auto", "static", "limit"} {
 		client := dial(t, poetest.New(poetest.Config{Ports: 2, Vendor: poetest.CiscoIOS}))
 		require.NoError(t, client.SetMode(t.Context(), port1, mode))

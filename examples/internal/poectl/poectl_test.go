@@ -135,6 +135,7 @@ func TestOffAsksBeforeItLocks(t *testing.T) {
 // TestAPortThatCannotBeRecovered keeps nobody from the others, and can be given
 // up.
 func TestAPortThatCannotBeRecovered(t *testing.T) {
+	t.Parallel()
 	stderr := &output{}
 	rack, err := Simulate(t.Context(), cli.Streams{Out: io.Discard, Err: stderr}, nil)
 	require.NoError(t, err)
@@ -155,6 +156,7 @@ func TestAPortThatCannotBeRecovered(t *testing.T) {
 
 // TestALookIsNotHeldUp has a port that cannot be recovered: the switch refuses.
 func TestALookIsNotHeldUp(t *testing.T) {
+	t.Parallel()
 	rack, err := Simulate(t.Context(), cli.Streams{Out: io.Discard, Err: io.Discard}, nil)
 	require.NoError(t, err)
 	defer rack.Close()
@@ -200,6 +202,7 @@ func TestASecondProcessIsKeptOff(t *testing.T) {
 // TestWatchOutlivesABadConfiguration has a switch that is down at the start, and
 // then a configuration whose secrets are not there.
 func TestWatchOutlivesABadConfiguration(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "community")
 	require.NoError(t, os.WriteFile(file, []byte("public"), 0o600))
 	down := &Config{Switches: []Switch{{Name: "sw1", Backend: "snmp", Address: "127.0.0.1:1", SNMP: SNMP{Version: 2, CommunityFile: file}, Timeout: 20 * time.Millisecond}}}
@@ -246,6 +249,7 @@ func (o *output) String() string {
 }
 
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	var racks []*Rack
 	out := &output{}
 	std := cli.Streams{Out: out, Err: io.Discard}

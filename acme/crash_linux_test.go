@@ -161,6 +161,7 @@ func TestKilledAtEachStep(t *testing.T) {
 
 // A clock that jumps a week does not make a running process's records old.
 func TestClockJumpsAWeek(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
 	for _, jump := range []time.Duration{7 * 24 * time.Hour, -7 * 24 * time.Hour} {
@@ -175,6 +176,7 @@ func TestClockJumpsAWeek(t *testing.T) {
 
 // Records of a process that nobody can tell apart are reaped by their age.
 func TestUnknownOwnersAreReapedByAge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.solver.Publish(t.Context(), acme.Challenge{Domain: "example.org", Value: "v"}))
 	require.NoError(t, w.solver.Journal.Disown(t.Context()))
@@ -188,6 +190,7 @@ func TestUnknownOwnersAreReapedByAge(t *testing.T) {
 // Hosts may share a journal: one does not know what runs on another, only what
 // ran here before it was booted.
 func TestJournalOfSeveralHosts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, w.solver.Publish(t.Context(), acme.Challenge{Domain: "example.org", Value: "v"}))
 	require.NoError(t, w.solver.Journal.Reboot(t.Context(), "elsewhere"))
@@ -201,6 +204,7 @@ func TestJournalOfSeveralHosts(t *testing.T) {
 
 // Nothing is published that could not be written down.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, os.MkdirAll(w.solver.Journal.Dir, 0o700))
 	// A directory in the file's place fails the rename, as a full disk the write.
@@ -211,6 +215,7 @@ func TestDiskFull(t *testing.T) {
 }
 
 func TestDamagedJournal(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	require.NoError(t, os.MkdirAll(w.solver.Journal.Dir, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(w.solver.Journal.Dir, "journal.json"), []byte("{"), 0o600))

@@ -24,6 +24,7 @@ var dns01 = env(map[string]string{"CHALLENGETYPE": "dns-01"})
 const apex = "_acme-challenge.example.org."
 
 func TestDehydrated(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &acme.Hook{Solver: w.solver}
 	run := func(args ...string) error { return h.Run(t.Context(), append([]string{"dns01hook"}, args...), dns01) }
@@ -47,6 +48,7 @@ func TestDehydrated(t *testing.T) {
 }
 
 func TestDehydratedOtherChallengeTypes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &acme.Hook{Solver: w.solver}
 	digest := acme.Digest("x")
@@ -66,6 +68,7 @@ func TestDehydratedOtherChallengeTypes(t *testing.T) {
 }
 
 func TestCertbot(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var out bytes.Buffer
 	h := &acme.Hook{Solver: w.solver, Output: &out}
@@ -91,6 +94,7 @@ func TestCertbot(t *testing.T) {
 }
 
 func TestLego(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &acme.Hook{Solver: w.solver}
 	run := func(args ...string) error {
@@ -109,6 +113,7 @@ func TestLego(t *testing.T) {
 }
 
 func TestDialectByName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &acme.Hook{Solver: w.solver}
 	err := h.Run(t.Context(), []string{"/usr/lib/certbot-hook", "deploy_challenge"}, dns01)
@@ -118,6 +123,7 @@ func TestDialectByName(t *testing.T) {
 }
 
 func TestPlan(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	h := &acme.Hook{Solver: w.solver, Reload: [][]string{{"systemctl", "reload", "nginx"}}}
 	for _, tt := range []struct {
@@ -138,6 +144,7 @@ func TestPlan(t *testing.T) {
 
 // What dehydrated does not repeat is repeated with the next call.
 func TestReloadUntilItSucceeds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := t.TempDir()
 	ready, done := filepath.Join(dir, "ready"), filepath.Join(dir, "done")

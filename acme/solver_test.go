@@ -48,11 +48,13 @@ func (w *world) place(t *testing.T, domain string) (acme.Record, error) {
 }
 
 func TestConformanceOfTheSimulation(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	acmetest.Provider(t, acmetest.Subject{Provider: w.Provider(), Zone: "example.org.", Lookup: w.zone.TXT})
 }
 
 func TestPublishAndWithdraw(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.zone.Delay = 200 * time.Millisecond
 	apex, wildcard := acme.Challenge{Domain: "example.org", Value: "a"}, acme.Challenge{Domain: "*.Example.ORG.", Value: "b"}
@@ -68,6 +70,7 @@ func TestPublishAndWithdraw(t *testing.T) {
 }
 
 func TestPlaces(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Zone("net.")
 	w.Zone("acme.net.", "203.0.113.1")
@@ -112,6 +115,7 @@ func TestPlaces(t *testing.T) {
 }
 
 func TestPlacesThatAreErrors(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.zone.Add(
 		"_acme-challenge.loop.example.org. 60 IN CNAME l1.example.org.",
@@ -154,6 +158,7 @@ func TestPlacesThatAreErrors(t *testing.T) {
 }
 
 func TestTooManyServers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 64 {
 		w.zone.Add(fmt.Sprintf("ns1.example.org. 60 IN A 203.0.113.%d", i+1))
@@ -187,6 +192,7 @@ func TestPropagationFailures(t *testing.T) {
 		},
 	} {
 		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			w.Mangle = func(server netip.Addr, answer *dns.Msg) *dns.Msg {
 				if server == second && answer.Question[0].Qtype == dns.TypeTXT {
@@ -247,6 +253,7 @@ func (w *world) without(gone func(netip.Addr) bool) func(context.Context, string
 
 // Two rounds in a row: an anycast site that lags behind shows itself in one.
 func TestTwoRounds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var shown atomic.Int64
 	w.Mangle = func(_ netip.Addr, answer *dns.Msg) *dns.Msg {
@@ -262,6 +269,7 @@ func TestTwoRounds(t *testing.T) {
 }
 
 func TestResolversAreAskedLast(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.solver.Checker.ConfirmResolvers = true
 	var early atomic.Bool
@@ -278,6 +286,7 @@ func TestResolversAreAskedLast(t *testing.T) {
 }
 
 func TestRollbackOfABatch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	provider := &faulty{Provider: w.Provider(), fail: "b"}
 	w.solver.Provider = provider
@@ -290,6 +299,7 @@ func TestRollbackOfABatch(t *testing.T) {
 
 // A caller that gives up has its records removed all the same.
 func TestCancelledWhileWaiting(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.zone.Delay = time.Hour
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -301,6 +311,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 }
 
 func TestRateLimitIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	provider := &faulty{Provider: w.Provider(), limited: 3}
 	w.solver.Provider = provider
@@ -322,6 +333,7 @@ func (lister) Zones(context.Context) ([]string, error) {
 }
 
 func TestZoneLister(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Zone("sub.example.org.")
 	w.Zone("net.")
@@ -335,6 +347,7 @@ func TestZoneLister(t *testing.T) {
 }
 
 func TestParallelSolversAtOneName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var wg sync.WaitGroup
 	for i := range 10 {
@@ -355,6 +368,7 @@ func TestParallelSolversAtOneName(t *testing.T) {
 
 // The servers of a zone are found once, not for each name.
 func TestBatchFindsServersOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	resolver := netip.MustParseAddrPort(acmetest.ResolverAddress).Addr()
 	asked := func(names int) int {

@@ -18,6 +18,7 @@ import (
 // A withdrawal that fails is made good by the next one who comes, although the
 // process that published runs on.
 func TestFailedWithdrawalIsReaped(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	provider := &faulty{Provider: w.Provider(), keep: true}
 	w.solver.Provider = provider
@@ -34,6 +35,7 @@ func TestFailedWithdrawalIsReaped(t *testing.T) {
 
 // So is one that could not even begin.
 func TestWithdrawalWithoutLockIsReaped(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
 	require.NoError(t, w.solver.Publish(t.Context(), challenge))
@@ -49,6 +51,7 @@ func TestWithdrawalWithoutLockIsReaped(t *testing.T) {
 // Who reaps an orphan does not take the record of one who publishes the same at
 // that moment.
 func TestReapingBesidePublishing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	challenge := acme.Challenge{Domain: "example.org", Value: "v"}
 	require.NoError(t, w.solver.Publish(t.Context(), challenge))

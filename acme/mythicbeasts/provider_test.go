@@ -30,6 +30,7 @@ func TestConformance(t *testing.T) {
 		"v1": {Zone: "example.org", Secret: password},
 	} {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			a, server := newAPI(t, "example.org.", "sub.example.org.")
 			z := a.zones["example.org."]
 			z.Delay = slow

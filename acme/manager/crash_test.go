@@ -61,7 +61,6 @@ func TestDeployChild(t *testing.T) {
 // A kill -9 at any step of a deployment leaves the old certificate or the new
 // one, whole.
 func TestKilledAtEachStepOfADeployment(t *testing.T) {
-	t.Parallel()
 	for _, tt := range []struct {
 		step   string
 		serial string
@@ -91,7 +90,6 @@ func TestKilledAtEachStepOfADeployment(t *testing.T) {
 
 // Readers that look all the time see one version or another, never a mixture.
 func TestReadersDuringDeployments(t *testing.T) {
-	t.Parallel()
 	m := &Manager{Dir: t.TempDir()}
 	_, err := m.deploy(example, selfMade(t, 1, time.Now(), time.Hour))
 	require.NoError(t, err)
@@ -121,7 +119,6 @@ func TestReadersDuringDeployments(t *testing.T) {
 // A crash between the order and the deployment: the certificate is fetched, not
 // ordered again.
 func TestOrderIsResumed(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -141,7 +138,6 @@ func TestOrderIsResumed(t *testing.T) {
 
 // Downloads that fail are repeated; the order is not.
 func TestDownloadIsRepeated(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	for _, status := range []int{http.StatusNotFound, http.StatusBadGateway} {
@@ -158,7 +154,6 @@ func TestDownloadIsRepeated(t *testing.T) {
 // Nor is it when the finalization did not get through; one that the authority
 // does not know any more is.
 func TestFinalizationIsRepeated(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	a.refuse("/finalize-order/", "serverInternal", "down", http.StatusInternalServerError, nil)
@@ -178,7 +173,6 @@ func TestFinalizationIsRepeated(t *testing.T) {
 // A crash after the switch, before that is written down: the certificate in place
 // is not taken for the next one.
 func TestOrderIsSettled(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	m.step = func(step string) {
@@ -196,7 +190,6 @@ func TestOrderIsSettled(t *testing.T) {
 
 // An order that a crash has left is not taken up again when it is old.
 func TestStaleOrderIsDropped(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	m.Certificates = []Certificate{{Names: []string{"example.org"}, Profile: "default"}}
@@ -256,7 +249,6 @@ func TestBackoff(t *testing.T) {
 
 // Run orders what is missing and renews what is due, and ends with its context.
 func TestRun(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	for i := range 3 {
@@ -297,7 +289,6 @@ func TestRun(t *testing.T) {
 // One certificate whose record takes for ever to show does not keep the others
 // waiting.
 func TestSlowCertificate(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	begun := make(chan struct{})
 	begin := sync.OnceFunc(func() { close(begun) })
@@ -323,7 +314,6 @@ func TestSlowCertificate(t *testing.T) {
 
 // A challenge that could not be withdrawn is removed by Run.
 func TestRunReaps(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	provider := &stubborn{Provider: a.Provider()}

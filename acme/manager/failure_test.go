@@ -22,7 +22,6 @@ import (
 // The authority sees another value than the authoritative servers have: it is
 // asked five times in an hour and not six.
 func TestFailingValidations(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	var lie atomic.Bool
 	a.Mangle = func(server netip.Addr, answer *dns.Msg) *dns.Msg {
@@ -56,7 +55,6 @@ func TestFailingValidations(t *testing.T) {
 }
 
 func TestRateLimited(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	now := time.Now()
@@ -75,7 +73,6 @@ func TestRateLimited(t *testing.T) {
 
 // What the authority quotes does not reach a terminal as it is.
 func TestAuthorityWithControlCharacters(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	a.refuse("/order-plz", "rejectedIdentifier", "no\u009b1m\nyes", http.StatusForbidden, nil)
@@ -120,7 +117,6 @@ func TestRetryAfter(t *testing.T) {
 
 // An answer without end is read up to a limit.
 func TestEndlessAnswer(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -137,7 +133,6 @@ func TestEndlessAnswer(t *testing.T) {
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	for _, tt := range []struct {
 		name   string
@@ -178,7 +173,6 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 
 // A full disk at the deployment loses nothing: the certificate is fetched again.
 func TestDiskFull(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	m.Output = filepath.Join(t.TempDir(), "file")
@@ -192,7 +186,6 @@ func TestDiskFull(t *testing.T) {
 // State that cannot be written is remembered all the same: the failures count, and
 // the authority's wish is heeded.
 func TestStateCannotBeWritten(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	c := Certificate{Names: []string{"example.org"}}
@@ -224,7 +217,6 @@ func TestStateCannotBeWritten(t *testing.T) {
 }
 
 func TestReloadUntilItSucceeds(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	ready := filepath.Join(t.TempDir(), "ready")
@@ -241,7 +233,6 @@ func TestReloadUntilItSucceeds(t *testing.T) {
 // A clock that is a week ahead has every certificate of six days look ended: it
 // is said, and four are ordered a day.
 func TestClockAhead(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	var log bytes.Buffer
@@ -266,7 +257,6 @@ func TestClockAhead(t *testing.T) {
 
 // An authority whose windows have always passed gets no endless orders.
 func TestWindowsThatHaveAlwaysPassed(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	a.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.Contains(r.URL.Path, "/draft-ietf-acme-ari-03/renewalInfo/") {
@@ -290,7 +280,6 @@ func TestWindowsThatHaveAlwaysPassed(t *testing.T) {
 
 // Where certificates vanish, Run does not order without end; who asks gets one.
 func TestCertificatesVanish(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	c := Certificate{Names: []string{"example.org"}}
@@ -310,7 +299,6 @@ func TestCertificatesVanish(t *testing.T) {
 
 // A clock that jumps does not stop anything: neither back nor forth.
 func TestClockJumps(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	m.Clock = func() time.Time { return time.Now().Add(7 * 24 * time.Hour) }

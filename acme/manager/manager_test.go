@@ -31,7 +31,6 @@ func read(t testing.TB, path string) string {
 
 // Apex and wildcard at once, with bad nonces and authorizations used again.
 func TestEnsure(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{badNonces: "30", authzReuse: "50"})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org", "*.Example.org"))
@@ -63,7 +62,6 @@ func (m *Manager) mustStatus(t testing.TB) []Status {
 }
 
 func TestHundredNames(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	a.zone.Delay = 200 * time.Millisecond
 	m := a.manager(t)
@@ -82,7 +80,6 @@ func TestHundredNames(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{roots: 1})
 	m := a.manager(t)
 	other, err := parseChain(a.ca.GetRootCert(1).PEM())
@@ -124,7 +121,6 @@ func TestOptions(t *testing.T) {
 }
 
 func TestExternalAccount(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{external: true})
 	require.NoError(t, a.db.AddExternalAccountKeyByID("kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"))
 	m := a.manager(t)
@@ -135,7 +131,6 @@ func TestExternalAccount(t *testing.T) {
 
 // An authority cannot have us publish what belongs to no order.
 func TestForeignAuthorization(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	client, err := m.account(t.Context())
@@ -150,7 +145,6 @@ func TestForeignAuthorization(t *testing.T) {
 }
 
 func TestTermsOfService(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	m.AgreeTerms = false
@@ -160,7 +154,6 @@ func TestTermsOfService(t *testing.T) {
 // The renewal names the certificate that it replaces, at the time that the
 // authority suggests (RFC 9773).
 func TestRenewalInformation(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
@@ -185,7 +178,6 @@ func TestRenewalInformation(t *testing.T) {
 // Who asks for renewal information needs no account, and makes none beside one
 // who is making it.
 func TestRenewalInformationNeedsNoAccount(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
@@ -197,7 +189,6 @@ func TestRenewalInformationNeedsNoAccount(t *testing.T) {
 
 // Who is stopped while he asks, asks again.
 func TestRenewalInformationIsCutShort(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
@@ -224,7 +215,6 @@ func (m *Manager) leafPEM(t testing.TB, id string) string {
 }
 
 func TestRevoke(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
@@ -271,7 +261,6 @@ func TestHTTP01(t *testing.T) {
 // A certificate of another authority or account is replaced at once, and not
 // named to one that never saw it.
 func TestChangeOfAuthorityAndAccount(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	staging := newAuthority(t, options{})
 	m := staging.manager(t)
@@ -301,7 +290,6 @@ func TestChangeOfAuthorityAndAccount(t *testing.T) {
 // An authority that does not take the identifier of the certificate that is
 // replaced gives the next one all the same.
 func TestReplacesIsRefused(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
@@ -322,7 +310,6 @@ func TestReplacesIsRefused(t *testing.T) {
 
 // What a crash leaves in a webroot is removed by the next run.
 func TestWebrootAfterACrash(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	webroot := t.TempDir()
@@ -353,7 +340,6 @@ func TestWebrootWithALinkToElsewhere(t *testing.T) {
 }
 
 func TestLostAccountIsMadeAgain(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
@@ -370,7 +356,6 @@ func TestLostAccountIsMadeAgain(t *testing.T) {
 
 // One who waits for the authority does not have others wait that have an account.
 func TestAccountWithoutLock(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	require.NoError(t, m.Ensure(t.Context(), "example.org"))
@@ -385,7 +370,6 @@ func TestAccountWithoutLock(t *testing.T) {
 // Nothing but the private key's file and the state, both unreadable for others,
 // holds a secret.
 func TestFileModes(t *testing.T) {
-	t.Parallel()
 	a := newAuthority(t, options{})
 	m := a.manager(t)
 	var log bytes.Buffer
@@ -415,7 +399,6 @@ func TestFileModes(t *testing.T) {
 }
 
 func TestGetCertificateOfAnotherName(t *testing.T) {
-	t.Parallel()
 	m := &Manager{Dir: t.TempDir(), Certificates: []Certificate{{Names: []string{"example.org", "*.example.org"}}}}
 	_, err := m.GetCertificate(hello("example.com"))
 	require.ErrorContains(t, err, `no certificate is kept for "example.com"`)

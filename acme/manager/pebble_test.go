@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -51,11 +50,10 @@ type options struct {
 	roots      int
 }
 
-// environment is held while an authority is made: pebble then reads from it what
-// it is to do.
-var environment sync.Mutex
-
 func newAuthority(t testing.TB, o options) *authority {
+	setenv(t, "PEBBLE_VA_NOSLEEP", "1")
+	setenv(t, "PEBBLE_WFE_NONCEREJECT", orZero(o.badNonces))
+	setenv(t, "PEBBLE_AUTHZREUSE", orZero(o.authzReuse))
 	a := &authority{Internet: acmetest.NewInternet(t)}
 	a.Zone("org.")
 	a.zone = a.Zone("example.org.", "192.0.2.1", "2001:db8::1")
@@ -65,11 +63,6 @@ func newAuthority(t testing.TB, o options) *authority {
 	a.ca = ca.New(quiet, a.db, "", "ecdsa", o.roots, 1, map[string]ca.Profile{
 		"default": {Description: "90 days", ValidityPeriod: 7776000}, "shortlived": {Description: "6 days", ValidityPeriod: 518400},
 	})
-	environment.Lock()
-	defer environment.Unlock()
-	setenv(t, "PEBBLE_VA_NOSLEEP", "1")
-	setenv(t, "PEBBLE_WFE_NONCEREJECT", orZero(o.badNonces))
-	setenv(t, "PEBBLE_AUTHZREUSE", orZero(o.authzReuse))
 	front := wfe.New(quiet, a.db, va.New(quiet, o.httpPort, 5001, false, a.Resolver(), a.db), a.ca, []string{"pebble.letsencrypt.org"}, false, o.external, 1, 1)
 	handler := front.Handler()
 	a.management = front.ManagementHandler()
@@ -111,7 +104,7 @@ func (a *authority) issueFirst(path string) {
 }
 
 func setenv(t testing.TB, name, value string) {
-	require.NoError(t, os.Setenv(name, value))
+	t.(interface{ Setenv(string, string) }).Setenv(name, value)
 }
 
 func orZero(text string) string {

@@ -3,6 +3,10 @@ package accesslog
 import (
 	"bytes"
 	"io"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"slices"
 	"testing"
 )
 
@@ -36,6 +40,66 @@ func FuzzParseFormat(f *testing.F) {
 		stats := r.Stats()
 		if stats.Lines != hits+stats.Malformed+stats.TooLong {
 			t.Fatalf("%d hits, but %+v", hits, stats)
+		}
+	})
+}
+
+// FuzzAddr reads any text as netip does, but for the leading zeros that an octet of IPv4 may have here.
+func FuzzAddr(f *testing.F) {
+	for _, s := range []string{
+		"192.0.2.1", "256.1.1.1", "1.2.3", "1.2.3.4.5", "::", "::1", "1::", "2001:db8::39:6712", "2001:DB8:0:0:1:0:0:1",
+		"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7::8", "1::2::3", "12345::", ":1", "1:", ":::",
+		"::ffff:192.0.2.1", "::ffff:c000:201", "fe80::1%eth0", "unix:", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := parseAddr([]byte(s))
+		want, err := netip.ParseAddr(s)
+		switch {
+		case len(s) > 64 || err == nil && want.Zone() != "":
+			want = netip.Addr{}
+		case err == nil:
+			want = want.Unmap()
+		case got.Is4():
+			want = got // checked below
+			if !regexp.MustCompile(`^0*\d{1,3}(\.0*\d{1,3}){3}$`).MatchString(s) {
+				t.Fatalf("%q is %v", s, got)
+			}
+		}
+		if got != want {
+			t.Fatalf("%q: got %v, want %v", s, got, want)
+		}
+	})
+}
+
+// FuzzDirect reads a line with values that say themselves where they end, and without: nothing differs.
+func FuzzDirect(f *testing.F) {
+	for _, format := range []string{
+		combined, vhostCombined, `$status$request_uri`, `$status|$body_bytes_sent|$remote_addr|$request_uri|$remote_user`,
+		`"$remote_addr" "$status" $remote_user-$request`, `$remote_addr:$status,$request_uri [$time_local]`,
+	} {
+		f.Add(format, []byte(`1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 2326 "-" "x\"y"`))
+		f.Add(format, []byte(`2001:db8::1 - -x [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 2000 - "-" "-"`))
+		f.Add(format, []byte(`200|17|::1|/a|-`))
+		f.Add(format, []byte(`"::1" "200" --GET / HTTP/1.1`))
+	}
+	f.Fuzz(func(t *testing.T, format string, line []byte) {
+		parsed, err := ParseFormat(format)
+		if err != nil || parsed.json {
+			return
+		}
+		searching := parsed
+		searching.steps = slices.Clone(parsed.steps)
+		for i := range searching.steps {
+			searching.steps[i].direct = skipped
+		}
+		one, other := newParser(parsed), newParser(searching)
+		for range 2 { // the second time, the second of the line is known
+			ok := one.parse(line)
+			if ok != other.parse(line) || ok && !reflect.DeepEqual(one.hit, other.hit) {
+				t.Fatalf("%q in %q: %v %+v, but %+v", line, format, ok, one.hit, other.hit)
+			}
 		}
 	})
 }

@@ -55,7 +55,7 @@ func (l *lines) fill() error {
 		l.from = 0
 	}
 	for range 100 {
-		n, err := l.r.Read(l.buf[l.to:])
+		n, err := l.r.Read(l.buf[l.to:min(l.to+32<<10, len(l.buf))])
 		l.to += n
 		if n > 0 {
 			return nil

@@ -27,22 +27,42 @@ func newParser(f Format) *parser {
 
 // parse reports whether the line, without its line feed, is in the format.
 func (p *parser) parse(line []byte) bool {
-	p.hit, p.upstream, p.decoded = Hit{}, false, p.decoded[:0]
+	p.upstream, p.decoded = false, p.decoded[:0]
 	p.escapes = !p.format.raw && bytes.IndexByte(line, '\\') >= 0
 	if p.format.json {
+		p.hit = Hit{}
 		return p.object(line)
 	}
-	if !hasPrefix(line, p.format.start) {
+	if !p.format.start.at(line) {
 		return false
 	}
-	line = line[len(p.format.start):]
+	line = line[len(p.format.start.text):]
+	p.hit.Took = 0 // what else the format has is set below, each time
 	for i := range p.format.steps {
-		s := &p.format.steps[i]
-		end := p.end(line, s)
-		if end < 0 || s.field != skipped && !p.set(s.field, line[:end]) {
-			return false
+		// All that most values take is here: calls would be a third of a line's time.
+		s, h, n := &p.format.steps[i], &p.hit, 0
+		switch s.direct {
+		case client:
+			h.Client, n = leadingAddr(line)
+		case user:
+			if h.User = nil; len(line) > 0 && line[0] == '-' {
+				n = 1
+			}
+		case timeLocal:
+			if len(line) >= localSize && string(line[:localSize]) == string(p.stamp) {
+				h.Time, n = p.time, localSize
+			}
+		case status:
+			h.Status, n = leadingStatus(line)
+		case size:
+			h.Bytes, n = leadingDigits(line)
 		}
-		line = line[end+len(s.stop):]
+		if n == 0 || !s.stop.at(line[n:]) {
+			if n = p.end(line, s); n < 0 || s.field != skipped && !p.set(s.field, line[:n]) {
+				return false
+			}
+		}
+		line = line[n+len(s.stop.text):]
 	}
 	// A line with more fields than the format is as common as a format that was once extended.
 	return len(line) == 0 || line[0] == ' '
@@ -51,58 +71,43 @@ func (p *parser) parse(line []byte) bool {
 // end returns where the value at the start of line ends: where the text after it begins, or -1.
 func (p *parser) end(line []byte, s *step) int {
 	switch {
-	case s.stop == "":
-		return len(line)
 	case s.quoted:
-		end := p.closingQuote(line)
-		if end >= 0 && hasPrefix(line[end:], s.stop) {
+		end := bytes.IndexByte(line, '"')
+		if end >= 0 && p.escapes {
+			end = closingQuote(line)
+		}
+		if end >= 0 && s.stop.at(line[end:]) {
 			return end
 		}
 		return -1
-	case len(s.stop) == 1:
-		return nearByte(line, s.stop[0])
-	case s.field == timeLocal && len(line) > localSize && hasPrefix(line[localSize:], s.stop):
-		return localSize
+	case s.stop.text == "":
+		return len(line)
 	}
 	for from := 0; ; from++ {
-		i := nearByte(line[from:], s.stop[0])
+		i := nearByte(line[from:], s.stop.text[0])
 		if i < 0 {
 			return -1
 		}
-		if from += i; hasPrefix(line[from:], s.stop) {
+		if from += i; s.stop.at(line[from:]) {
 			return from
 		}
 	}
 }
 
 // closingQuote returns the place of the first quotation mark that no backslash escapes, or -1.
-func (p *parser) closingQuote(s []byte) int {
-	for from := 0; ; {
+func closingQuote(s []byte) int {
+	for from := 0; from <= len(s); {
 		i := bytes.IndexByte(s[from:], '"')
-		if i < 0 || !p.escapes {
-			return i
+		if i < 0 {
+			return -1
 		}
 		slash := bytes.IndexByte(s[from:from+i], '\\')
 		if slash < 0 {
 			return from + i
 		}
-		if from += slash + 2; from > len(s) {
-			return -1
-		}
+		from += slash + 2
 	}
-}
-
-// hasPrefix is for the few bytes between two fields: a loop is faster than a call there.
-func hasPrefix(s []byte, prefix string) bool {
-	if len(s) < len(prefix) {
-		return false
-	}
-	for i := range len(prefix) {
-		if s[i] != prefix[i] {
-			return false
-		}
-	}
-	return true
+	return -1
 }
 
 // nearByte is bytes.IndexByte for what is mostly near the start.
@@ -119,6 +124,7 @@ func nearByte(s []byte, c byte) int {
 func (p *parser) set(f field, v []byte) bool {
 	h := &p.hit
 	switch f {
+	case skipped:
 	case client:
 		h.Client = parseAddr(v)
 	case user:

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 	"unicode/utf16"
@@ -10,7 +11,7 @@ import (
 
 // parseAddr returns the zero Addr for what is no address: "unix:", a name.
 func parseAddr(v []byte) netip.Addr {
-	if a, ok := parseIPv4(v); ok {
+	if a, n := leadingAddr(v); n > 0 && n == len(v) {
 		return a
 	}
 	if len(v) > 64 || len(v) == 0 {
@@ -24,40 +25,115 @@ func parseAddr(v []byte) netip.Addr {
 	return a.Unmap()
 }
 
-func parseIPv4(v []byte) (netip.Addr, bool) {
+// leadingAddr reads the address that v begins with, and returns its length: 0 when there is none, or one in a form that
+// only ParseAddr knows.
+func leadingAddr(v []byte) (netip.Addr, int) {
+	if a, n := leadingIPv4(v); n > 0 {
+		return a, n
+	}
+	return leadingIPv6(v)
+}
+
+// leadingIPv4 takes leading zeros, as long as no octet has more than three digits.
+func leadingIPv4(v []byte) (netip.Addr, int) {
 	var octets [4]byte
-	at, n, digits := 0, 0, 0
-	for _, c := range v {
-		switch {
-		case '0' <= c && c <= '9' && digits < 3:
-			n, digits = n*10+int(c-'0'), digits+1
-		case c == '.' && digits > 0 && at < 3 && n < 256:
-			octets[at] = byte(n)
-			at, n, digits = at+1, 0, 0
-		default:
-			return netip.Addr{}, false
+	at := 0
+	for i := range octets {
+		n, from := 0, at
+		for at < len(v) && v[at]-'0' <= 9 {
+			n = n*10 + int(v[at]-'0')
+			at++
+		}
+		if at == from || at-from > 3 || n > 255 {
+			return netip.Addr{}, 0
+		}
+		octets[i] = byte(n)
+		if i == 3 {
+			break
+		}
+		if at == len(v) || v[at] != '.' {
+			return netip.Addr{}, 0
+		}
+		at++
+	}
+	return netip.AddrFrom4(octets), at
+}
+
+// leadingIPv6 knows groups and one double colon (RFC 4291, section 2.2, forms 1 and 2).
+func leadingIPv6(v []byte) (netip.Addr, int) {
+	var b [16]byte
+	at, to, gap := 0, 0, -1 // the double colon is before b[gap]
+	if len(v) > 1 && v[0] == ':' && v[1] == ':' {
+		at, gap = 2, 0
+	}
+	for to < len(b) {
+		group, from := uint16(0), at
+		for at < len(v) && at-from < 4 && hexDigit[v[at]] < 16 {
+			group = group<<4 | uint16(hexDigit[v[at]])
+			at++
+		}
+		if at == from {
+			if gap != to {
+				return netip.Addr{}, 0
+			}
+			break
+		}
+		binary.BigEndian.PutUint16(b[to:], group)
+		if to += 2; at == len(v) || v[at] != ':' || to == len(b) {
+			break
+		}
+		if at++; at < len(v) && v[at] == ':' && gap < 0 {
+			at, gap = at+1, to
 		}
 	}
-	if at != 3 || digits == 0 || n > 255 {
-		return netip.Addr{}, false
+	if gap < 0 && to < len(b) || gap >= 0 && to == len(b) {
+		return netip.Addr{}, 0
 	}
-	octets[3] = byte(n)
-	return netip.AddrFrom4(octets), true
+	if gap >= 0 {
+		copy(b[len(b)-(to-gap):], b[gap:to])
+		clear(b[gap : len(b)-(to-gap)])
+	}
+	return netip.AddrFrom16(b).Unmap(), at
+}
+
+// hexDigit maps digits to what they are worth, and all other bytes to 16 and more.
+var hexDigit = func() (table [256]uint8) {
+	for c := range table {
+		table[c] = 0xff
+		if r, ok := parseHex([]byte{byte(c)}, 1); ok {
+			table[c] = uint8(r)
+		}
+	}
+	return table
+}()
+
+// leadingStatus reads three digits.
+func leadingStatus(v []byte) (status, n int) {
+	if len(v) < 3 {
+		return 0, 0
+	}
+	a, b, c := v[0]-'0', v[1]-'0', v[2]-'0'
+	if a > 9 || b > 9 || c > 9 {
+		return 0, 0
+	}
+	return int(a)*100 + int(b)*10 + int(c), 3
+}
+
+// leadingDigits reads the number that v begins with, of up to 18 digits.
+func leadingDigits(v []byte) (number int64, n int) {
+	for n < len(v) && v[n]-'0' <= 9 {
+		number = number*10 + int64(v[n]-'0')
+		if n++; n > 18 {
+			return 0, 0
+		}
+	}
+	return number, n
 }
 
 // parseDigits reads up to 18 decimal digits, and nothing else.
 func parseDigits(v []byte) (int64, bool) {
-	if len(v) == 0 || len(v) > 18 {
-		return 0, false
-	}
-	var n int64
-	for _, c := range v {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
+	number, n := leadingDigits(v)
+	return number, n > 0 && n == len(v)
 }
 
 // parseSeconds reads seconds and, after a point, milliseconds: 12.345.

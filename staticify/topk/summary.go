@@ -2,7 +2,6 @@ package topk
 
 import (
 	"cmp"
-	"hash/maphash"
 	"slices"
 	"strings"
 )
@@ -25,7 +24,6 @@ type Summary struct {
 }
 
 type entry struct {
-	hash         uint64 // of key
 	key          string
 	count, error float64
 }
@@ -45,7 +43,7 @@ func New(capacity int) *Summary {
 // Add counts one occurrence of key, by the client with this hash (see [Client]; 0 is nobody in particular).
 // The key is copied when it is listed, and it costs no memory otherwise.
 func (s *Summary) Add(key []byte, client uint64) {
-	hash := maphash.Bytes(s.index.seed, key)
+	hash := s.index.hash(key)
 	i := s.index.find(s.entries, hash, key)
 	if i < 0 {
 		i = s.list(hash, string(key))
@@ -57,24 +55,24 @@ func (s *Summary) Add(key []byte, client uint64) {
 }
 
 // list gives key an entry: a new one while there is room, else the one with the smallest count.
-func (s *Summary) list(hash uint64, key string) int32 {
+func (s *Summary) list(hash uint32, key string) int32 {
 	if n := len(s.entries); n < s.capacity {
-		s.push(entry{hash: hash, key: key}, registers{})
+		s.push(hash, entry{key: key}, registers{})
 		return int32(n)
 	}
 	least := s.least()
-	s.index.remove(s.entries, least)
-	count := s.entries[least].count
-	s.entries[least], s.clients[least] = entry{hash: hash, key: key, count: count, error: count}, registers{}
-	s.index.add(s.entries, least)
+	e := &s.entries[least]
+	s.index.remove(s.index.hashString(e.key), least)
+	*e, s.clients[least] = entry{key: key, count: e.count, error: e.count}, registers{}
+	s.index.add(hash, least)
 	return least
 }
 
 // push adds an entry where there is room.
-func (s *Summary) push(e entry, clients registers) {
+func (s *Summary) push(hash uint32, e entry, clients registers) {
 	i := int32(len(s.entries))
 	s.entries, s.clients = append(s.entries, e), append(s.clients, clients)
-	s.index.add(s.entries, i)
+	s.index.add(hash, i)
 	s.heap = append(s.heap, node{e.count, i})
 	for at := len(s.heap) - 1; at > 0 && s.heap[at].floor < s.heap[(at-1)/2].floor; at = (at - 1) / 2 {
 		s.heap[at], s.heap[(at-1)/2] = s.heap[(at-1)/2], s.heap[at]
@@ -190,12 +188,11 @@ func (s *Summary) Merge(other *Summary) {
 
 // lookup finds a key's entry.
 func (s *Summary) lookup(key string) (int32, bool) {
-	i := s.index.find(s.entries, maphash.String(s.index.seed, key), []byte(key))
+	i := s.index.find(s.entries, s.index.hashString(key), []byte(key))
 	return i, i >= 0
 }
 
 // insert pushes an entry of another Summary, whose hashes are not ours.
 func (s *Summary) insert(e entry, clients registers) {
-	e.hash = maphash.String(s.index.seed, e.key)
-	s.push(e, clients)
+	s.push(s.index.hashString(e.key), e, clients)
 }

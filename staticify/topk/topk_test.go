@@ -69,7 +69,7 @@ func requireHeap(t *testing.T, s *Summary) {
 	}
 	taken := 0
 	for _, slot := range s.index.slots {
-		if slot != 0 {
+		if slot.entry != 0 {
 			taken++
 		}
 	}

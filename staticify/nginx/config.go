@@ -126,7 +126,7 @@ func (c Config) target(w *writer) {
 		w.line("\t%s \"${NAME_p}^\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+ignored+`$`))
 	}
 	if before, kept, after := pcre.Kept(c.Query); kept != "" {
-		w.line("\t%s \"${NAME_p}^${NAME_q}\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+before+`(?<NAME_q>`+kept+`)`+after+`$`))
+		w.line("\t%s \"${NAME_p}^${NAME_q}^\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+before+`(?<NAME_q>`+kept+`)`+after+`$`))
 	}
 	w.line("}")
 }
@@ -150,7 +150,7 @@ func (c Config) gate(w *writer) {
 	w.line("map \"$NAME_open $msec\" $NAME_time {\n\tdefault .off;\n\t%s $NAME_t;\n}", regex(`^on (?<NAME_t>\d+)`+last+`\.`))
 	w.line("# Compressed files, for those who take them.")
 	w.line("map $http_accept_encoding $NAME_coded {\n\tdefault \"\";\n\t%s br.;\n\t%s gzip.;\n}", regex(pcre.Accepts("br")), regex(pcre.Accepts("gzip")))
-	w.line("map $uri $NAME_coding {\n\tdefault \"\";\n\t%s $NAME_c;\n}", regex(`\.(?<NAME_c>br|gzip)\.h[0-9a-f]+$`))
+	w.line("map $uri $NAME_coding {\n\tdefault \"\";\n\t%s $NAME_c;\n}", regex(`\^\.(?<NAME_c>br|gzip)\.h[0-9a-f]+$`))
 }
 
 // Server returns what belongs into the site's server block, in place of its "location /".

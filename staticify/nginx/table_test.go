@@ -90,3 +90,16 @@ func TestValidate(t *testing.T) {
 	_, err = c.HTTP(nginx.Table{})
 	require.ErrorContains(t, err, "fewer or shorter patterns")
 }
+
+// No page's file is another page's too, though a visitor picks the query.
+func TestNamesOfFiles(t *testing.T) {
+	owner := map[string]string{}
+	for _, target := range []string{"/", "/x", "/x/", "/?s=x", "/?s=x.br", "/?s=x.gzip", "/?s=x.gzip.gzip", "/?s=", "/?s", "/x?s=x.br", "/x.gzip", "/?s=.br"} {
+		files, err := someConfig.Files(page(target))
+		require.NoError(t, err)
+		for _, f := range files {
+			require.Empty(t, owner[f.Name], "%s of %s", f.Name, target)
+			owner[f.Name] = target
+		}
+	}
+}

@@ -19,7 +19,7 @@ type Page struct {
 	// itself. Its monotonic reading, where it has one, outlives a step of the clock.
 	Rendered time.Time
 	Took     time.Duration // from the request to the last byte
-	Lifetime time.Duration // the origin's own limit of age, by max-age or s-maxage; 0 when it gave none
+	Lifetime time.Duration // the origin's own limit of age, by s-maxage, max-age or Expires; 0 when it gave none
 
 	ETag, LastModified string // the origin's validators, for its next render alone
 }

@@ -84,8 +84,11 @@ func (s *Site) start() error {
 	if err := s.makeState(); err != nil {
 		return err
 	}
+	if err := s.Restore(); err != nil {
+		return err
+	}
 	s.ready = true
-	return s.Restore()
+	return nil
 }
 
 // makeState makes the state directory. Others may pass through, to the pages below, and read nothing.

@@ -35,8 +35,9 @@
 //
 // # Limits
 //
-// A header of more than 1,750 bytes makes a page [staticify.Unpublishable]. nginx takes the time once for each round of its
-// event loop. Targets that differ in case alone may share a class's name: one is then served by the origin.
+// A header of more than 1,750 bytes makes a page [staticify.Unpublishable], where a dollar sign counts as 75, since that
+// is what it takes in a configuration. nginx takes the time once for each round of its event loop. Targets that differ
+// in case alone may share a class's name: one is then served by the origin.
 //
 // Its interface may change before version 1.
 package nginx

@@ -85,13 +85,13 @@ func (p Planner) Plan(hits iter.Seq2[*accesslog.Hit, error]) (*Plan, error) {
 	return r.plan(), first
 }
 
-// maxCurve is how far the curve goes, in pages.
+// maxCurve is how far the curve goes, in pages; further where the budget or the important pages do.
 const maxCurve = 4000
 
 // replay is a log that is being replayed.
 type replay struct {
 	Planner
-	from     time.Time // of the log
+	from, to time.Time // of the log
 	selected time.Time // when the last selection was made
 	files    map[string]*file
 	chosen   Schedule
@@ -103,7 +103,7 @@ type replay struct {
 	filesSum     int
 	saved, spent time.Duration
 	assumed      bool
-	byRank       [maxCurve]uint64
+	byRank       []uint64 // hits of the pages that were so good
 	misses       [reasonEnd]uint64
 }
 
@@ -129,6 +129,7 @@ func newReplay(p Planner) *replay {
 }
 
 func (r *replay) observe(h *accesslog.Hit) {
+	r.span(h.Time)
 	r.step(h.Time)
 	target, reason := r.Ranker.observe(h)
 	if target == nil {
@@ -151,10 +152,20 @@ func (r *replay) observe(h *accesslog.Hit) {
 	r.saved += f.cost
 }
 
+// span keeps the log's earliest and latest time.
+func (r *replay) span(now time.Time) {
+	if r.from.IsZero() || now.Before(r.from) && !now.IsZero() {
+		r.from = now
+	}
+	if now.After(r.to) {
+		r.to = now
+	}
+}
+
 // step selects anew when all files of the last selection have been rendered once more before a request.
 func (r *replay) step(now time.Time) {
-	if r.from.IsZero() {
-		r.from, r.selected = now, now
+	if r.selected.IsZero() {
+		r.selected = now
 		return
 	}
 	if now.Before(r.selected.Add(-r.Ranker.HalfLife)) { // the clock was set back
@@ -180,14 +191,20 @@ func (r *replay) time(target []byte, took time.Duration) {
 		return
 	}
 	c, known := r.costs[string(target)]
-	if known || len(r.costs) < 2*maxCurve {
+	if known || len(r.costs) < 2*r.limit() {
 		r.costs[string(target)] = cost{c.sum + took, c.n + 1}
 	}
 }
 
+// limit is how many ranked pages are looked at.
+func (r *replay) limit() int { return max(maxCurve, r.Budget.Pages) }
+
 func (r *replay) selectPages() {
-	r.ranked = r.Ranker.Top(maxCurve - len(r.Important))
+	r.ranked = r.Ranker.Top(r.limit())
 	candidates := r.candidates()
+	if more := len(candidates) - len(r.byRank); more > 0 {
+		r.byRank = append(r.byRank, make([]uint64, more)...)
+	}
 	r.chosen = r.Budget.Choose(r.selected, candidates)
 	old := r.files
 	r.files = make(map[string]*file, len(candidates))
@@ -234,7 +251,7 @@ func (r *replay) candidate(k Key, rate float64, important bool) Candidate {
 
 func (r *replay) plan() *Plan {
 	p := &Plan{
-		From: r.from, To: r.Ranker.latest,
+		From: r.from, To: r.to,
 		Requests: r.Ranker.requests, Own: r.Ranker.own, Assets: r.Ranker.reasons[Asset],
 		Hits: r.hits, Saved: r.saved, Spent: r.spent, Assumed: r.assumed,
 		Files: r.listFiles(), Misses: r.listMisses(), Refused: r.listRefused(),

@@ -11,7 +11,7 @@ const DefaultMaxAge = 60 * time.Second
 // Page is what the origin sends to a visitor of whom it knows nothing. It is not changed once it is made, so that
 // several goroutines may read it.
 type Page struct {
-	Key    Key
+	Key    Key         // which requests it is for
 	Header http.Header // what is sent with it, Content-Type always among it; Content-Length, Date and validators never
 	Body   []byte      // without a content coding
 

@@ -16,7 +16,7 @@ type Budget struct {
 
 // Candidate is a page that might become a file.
 type Candidate struct {
-	Key       Key
+	Key       Key           // of the page
 	Hits      float64       // requests expected in one Interval
 	Important bool          // chosen before all that are not, and whatever it costs
 	Saved     time.Duration // processor time that one request costs the origin
@@ -41,7 +41,7 @@ type Schedule struct {
 // time. A file of it must be unpublished.
 type Left struct {
 	Candidate
-	Reason Reason
+	Reason Reason // OverBudget or Late
 }
 
 func (b Budget) withDefaults() Budget {

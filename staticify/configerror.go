@@ -7,10 +7,10 @@ import (
 
 // ConfigError is a configuration that a web server's own test, or the command that reloads it, did not accept.
 type ConfigError struct {
-	Command []string
-	Output  string // what the command printed
-	Foreign bool   // it refuses the configuration without our change too
-	Err     error
+	Command []string // that refused it, with its arguments
+	Output  string   // what the command printed
+	Foreign bool     // it refuses the configuration without our change too
+	Err     error    // how it ended
 }
 
 func (e *ConfigError) Error() string {

@@ -30,6 +30,13 @@ func BucketWidth(maxAge time.Duration) time.Duration {
 	return 10 * time.Second
 }
 
-// FileName is the part of a file's name that tells keys apart: the path, a circumflex, the query. No legal path holds
-// a circumflex (RFC 3986, appendix A), so no key's directory can be another key's file.
-func (k Key) FileName() string { return k.Path[1:] + "^" + k.Query }
+// FileName is the part of a file's name that tells keys apart: the path and a circumflex, then the query, where there is
+// one, and another circumflex. No legal target holds a circumflex (RFC 3986, appendix A), so no key's directory can be
+// another key's file, and what a layout appends to a name is never taken for the end of a query that a visitor made up.
+func (k Key) FileName() string {
+	name := k.Path[1:] + "^"
+	if k.Query != "" {
+		name += k.Query + "^"
+	}
+	return name
+}

@@ -11,7 +11,7 @@ const DefaultMaxAge = 60 * time.Second
 // Page is what the origin sends to a visitor of whom it knows nothing. It is not changed once it is made, so that
 // several goroutines may read it.
 type Page struct {
-	Key    Key
+	Key    Key         // which requests it is for
 	Header http.Header // what is sent with it, Content-Type always among it; Content-Length, Date and validators never
 	Body   []byte      // without a content coding
 
@@ -19,7 +19,7 @@ type Page struct {
 	// itself. Its monotonic reading, where it has one, outlives a step of the clock.
 	Rendered time.Time
 	Took     time.Duration // from the request to the last byte
-	Lifetime time.Duration // the origin's own limit of age, by max-age or s-maxage; 0 when it gave none
+	Lifetime time.Duration // the origin's own limit of age, by s-maxage, max-age or Expires; 0 when it gave none
 
 	ETag, LastModified string // the origin's validators, for its next render alone
 }

@@ -13,8 +13,8 @@ import (
 // Planner replays a log, as if staticify had run while it was written.
 type Planner struct {
 	Ranker    Ranker // its Query, HalfLife, Capacity, MinClients and UserAgent; made for this Planner
-	Budget    Budget
-	Important []Key
+	Budget    Budget // of the renders
+	Important []Key  // always files
 	// Cost is the processor time that a page is taken to need when the log does not say how long requests took;
 	// 0 means 150 ms. What the log says is used as it is, though a program also waits in that time.
 	Cost time.Duration
@@ -28,8 +28,8 @@ type Planner struct {
 // came up since the last selection. It does not include what a log cannot tell: which requests carry a cookie that keeps
 // them from files, and which pages the origin marks as not to be kept. It is an upper bound as far as these go.
 type Plan struct {
-	From     time.Time     `json:"from"`
-	To       time.Time     `json:"to"`
+	From     time.Time     `json:"from"` // the earliest request
+	To       time.Time     `json:"to"`   // the latest one
 	Requests uint64        `json:"requests"`
 	Own      uint64        `json:"own"`       // our own renders, which are not in Requests
 	Assets   uint64        `json:"assets"`    // of Requests: style sheets, scripts, images, fonts, which are files already
@@ -40,32 +40,32 @@ type Plan struct {
 	Saved    time.Duration `json:"saved_ns"`  // processor time that hits did not cost
 	Spent    time.Duration `json:"spent_ns"`  // processor time that renders cost
 	Assumed  bool          `json:"assumed"`   // Planner.Cost was used, since the log does not time requests
-	Curve    []Point       `json:"curve"`
-	Files    []Planned     `json:"files"`   // those selected last, busiest first
-	Misses   []Miss        `json:"misses"`  // why Pages - Hits were none, by reason
-	Refused  []Refused     `json:"refused"` // the same with details, recent requests weighing more
+	Curve    []Point       `json:"curve"`     // from no page on
+	Files    []Planned     `json:"files"`     // those selected last, busiest first
+	Misses   []Miss        `json:"misses"`    // why Pages - Hits were none, by reason
+	Refused  []Refused     `json:"refused"`   // the same with details, recent requests weighing more
 }
 
 // Point is the hit ratio that the best Pages pages would have had, whatever the budget.
 type Point struct {
 	Pages    int     `json:"pages"`
-	HitRatio float64 `json:"hit_ratio"`
+	HitRatio float64 `json:"hit_ratio"` // 0 to 1
 }
 
 // Planned is a page that would be a file now.
 type Planned struct {
-	Target    string        `json:"target"`
-	Important bool          `json:"important,omitempty"`
-	Clients   int           `json:"clients"`
-	Rate      float64       `json:"requests_per_second"`
-	Hits      uint64        `json:"hits"` // since it has been selected, without a break
-	Cost      time.Duration `json:"cost_ns"`
+	Target    string        `json:"target"`              // path and query
+	Important bool          `json:"important,omitempty"` // a file whatever it costs
+	Clients   int           `json:"clients"`             // different ones, estimated
+	Rate      float64       `json:"requests_per_second"` // lately
+	Hits      uint64        `json:"hits"`                // since it has been selected, without a break
+	Cost      time.Duration `json:"cost_ns"`             // processor time of one request
 }
 
 // Miss is how many requests went to the origin for one reason.
 type Miss struct {
-	Reason Reason `json:"reason"`
-	Hits   uint64 `json:"hits"`
+	Reason Reason `json:"reason"` // why
+	Hits   uint64 `json:"hits"`   // how many
 }
 
 // Plan replays hits, which are in the order of time or nearly so. An error among them does not end the replay: the
@@ -85,13 +85,13 @@ func (p Planner) Plan(hits iter.Seq2[*accesslog.Hit, error]) (*Plan, error) {
 	return r.plan(), first
 }
 
-// maxCurve is how far the curve goes, in pages.
+// maxCurve is how far the curve goes, in pages; further where the budget or the important pages do.
 const maxCurve = 4000
 
 // replay is a log that is being replayed.
 type replay struct {
 	Planner
-	from     time.Time // of the log
+	from, to time.Time // of the log
 	selected time.Time // when the last selection was made
 	files    map[string]*file
 	chosen   Schedule
@@ -103,7 +103,7 @@ type replay struct {
 	filesSum     int
 	saved, spent time.Duration
 	assumed      bool
-	byRank       [maxCurve]uint64
+	byRank       []uint64 // hits of the pages that were so good
 	misses       [reasonEnd]uint64
 }
 
@@ -129,6 +129,7 @@ func newReplay(p Planner) *replay {
 }
 
 func (r *replay) observe(h *accesslog.Hit) {
+	r.span(h.Time)
 	r.step(h.Time)
 	target, reason := r.Ranker.observe(h)
 	if target == nil {
@@ -151,10 +152,20 @@ func (r *replay) observe(h *accesslog.Hit) {
 	r.saved += f.cost
 }
 
+// span keeps the log's earliest and latest time.
+func (r *replay) span(now time.Time) {
+	if r.from.IsZero() || now.Before(r.from) && !now.IsZero() {
+		r.from = now
+	}
+	if now.After(r.to) {
+		r.to = now
+	}
+}
+
 // step selects anew when all files of the last selection have been rendered once more before a request.
 func (r *replay) step(now time.Time) {
-	if r.from.IsZero() {
-		r.from, r.selected = now, now
+	if r.selected.IsZero() {
+		r.selected = now
 		return
 	}
 	if now.Before(r.selected.Add(-r.Ranker.HalfLife)) { // the clock was set back
@@ -180,14 +191,20 @@ func (r *replay) time(target []byte, took time.Duration) {
 		return
 	}
 	c, known := r.costs[string(target)]
-	if known || len(r.costs) < 2*maxCurve {
+	if known || len(r.costs) < 2*r.limit() {
 		r.costs[string(target)] = cost{c.sum + took, c.n + 1}
 	}
 }
 
+// limit is how many ranked pages are looked at.
+func (r *replay) limit() int { return max(maxCurve, r.Budget.Pages) }
+
 func (r *replay) selectPages() {
-	r.ranked = r.Ranker.Top(maxCurve - len(r.Important))
+	r.ranked = r.Ranker.Top(r.limit())
 	candidates := r.candidates()
+	if more := len(candidates) - len(r.byRank); more > 0 {
+		r.byRank = append(r.byRank, make([]uint64, more)...)
+	}
 	r.chosen = r.Budget.Choose(r.selected, candidates)
 	old := r.files
 	r.files = make(map[string]*file, len(candidates))
@@ -234,7 +251,7 @@ func (r *replay) candidate(k Key, rate float64, important bool) Candidate {
 
 func (r *replay) plan() *Plan {
 	p := &Plan{
-		From: r.from, To: r.Ranker.latest,
+		From: r.from, To: r.to,
 		Requests: r.Ranker.requests, Own: r.Ranker.own, Assets: r.Ranker.reasons[Asset],
 		Hits: r.hits, Saved: r.saved, Spent: r.spent, Assumed: r.assumed,
 		Files: r.listFiles(), Misses: r.listMisses(), Refused: r.listRefused(),

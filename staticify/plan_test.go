@@ -86,6 +86,38 @@ func TestPlanByHand(t *testing.T) {
 	require.Equal(t, []Refused{{UnknownQuery, "unknown", 1}}, plan.Refused)
 }
 
+// However many pages are important or within the budget, each has its place on the curve.
+func TestPlanOfManyPages(t *testing.T) {
+	const many = 5000
+	var hits []*accesslog.Hit
+	var important []Key
+	for round := range 2 {
+		for i := range many {
+			for client := range 2 {
+				hits = append(hits, hit(fmt.Sprintf("/%d", i), client, time.Duration(round)*time.Minute))
+			}
+		}
+	}
+	for i := range many {
+		important = append(important, Key{Path: fmt.Sprintf("/%d", i)})
+	}
+	for _, p := range []Planner{{Important: important}, {}} {
+		p.Budget = Budget{CPU: 1000, Parallel: 1000, Pages: many}
+		plan, err := p.Plan(logOf(hits...))
+		require.NoError(t, err)
+		require.Len(t, plan.Files, many)
+		require.Equal(t, Point{many, 0.5}, plan.Curve[len(plan.Curve)-1])
+	}
+}
+
+// A log that is not in the order of time has a beginning and an end all the same.
+func TestPlanBackwards(t *testing.T) {
+	plan, err := Planner{}.Plan(logOf(hit("/", 1, time.Hour), hit("/", 2, 2*time.Hour), hit("/", 3, 0)))
+	require.NoError(t, err)
+	require.Equal(t, noon, plan.From)
+	require.Equal(t, noon.Add(2*time.Hour), plan.To)
+}
+
 // A night without requests costs what the renders in it cost, and takes no time to plan.
 func TestPlanGap(t *testing.T) {
 	plan, err := Planner{}.Plan(logOf(hit("/", 1, 0), hit("/", 2, time.Second), hit("/", 3, time.Minute), hit("/", 4, 24*365*time.Hour)))

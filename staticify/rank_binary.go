@@ -36,8 +36,8 @@ func (r *Ranker) MarshalBinary() ([]byte, error) {
 	return b, nil
 }
 
-// UnmarshalBinary takes up what another Ranker had counted. Its HalfLife should be the same. Damaged data is an error,
-// and leaves r as it was.
+// UnmarshalBinary takes up what another Ranker had counted. Its HalfLife should be the same, its Capacity may be another.
+// Damaged data is an error, and leaves r as it was.
 func (r *Ranker) UnmarshalBinary(data []byte) error {
 	if len(data) == 0 || data[0] != rankerVersion {
 		return errRanker
@@ -45,6 +45,7 @@ func (r *Ranker) UnmarshalBinary(data []byte) error {
 	d := varints{rest: data[1:]}
 	read := *r
 	read.start()
+	capacity := read.pages.Capacity()
 	read.first, read.latest, read.anchor = d.time(), d.time(), d.time()
 	read.span = time.Duration(d.signed())
 	read.requests, read.own = d.unsigned(), d.unsigned()
@@ -60,6 +61,11 @@ func (r *Ranker) UnmarshalBinary(data []byte) error {
 		if item.Key == "" {
 			return errRanker
 		}
+	}
+	if read.pages.Capacity() != capacity {
+		counted := read.pages
+		read.pages = topk.New(capacity)
+		read.pages.Merge(counted)
 	}
 	read.clients = true
 	*r = read

@@ -230,6 +230,14 @@ func TestRankerBinary(t *testing.T) {
 	require.ErrorContains(t, read.UnmarshalBinary(append(data, 0)), "remove the file")
 	require.Equal(t, top, read.Top(20), "bad data changes nothing")
 
+	// A budget of more pages is one for more counters, also where there were fewer.
+	for capacity := range map[int]bool{7: true, 9000: true} {
+		read = &Ranker{HalfLife: time.Minute, Capacity: capacity}
+		require.NoError(t, read.UnmarshalBinary(data))
+		require.Equal(t, capacity, read.pages.Capacity())
+	}
+	require.Equal(t, r.Requests()-1, read.Requests())
+
 	data, err = new(Ranker).MarshalBinary()
 	require.NoError(t, err)
 	require.NoError(t, new(Ranker).UnmarshalBinary(data))

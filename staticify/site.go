@@ -47,12 +47,12 @@ type Server interface {
 
 // Site keeps the busy pages of one site published. Its fields are set before the first call.
 type Site struct {
-	Logs      []Log
-	Ranker    *Ranker // nil: only Important pages
-	Important []Key   // always published
-	Budget    Budget  // Interval 0: MaxAge less a bucket's width and two intervals
-	Renderer  Renderer
-	Publisher Publisher
+	Logs      []Log         // what is asked for; several servers' are one
+	Ranker    *Ranker       // nil: only Important pages
+	Important []Key         // always published
+	Budget    Budget        // Interval 0: MaxAge less a bucket's width and two intervals
+	Renderer  Renderer      // asks the origin
+	Publisher Publisher     // makes the files
 	Server    Server        // nil: its configuration is not ours
 	MaxAge    time.Duration // 0 means DefaultMaxAge; as the Publisher has it
 	Interval  time.Duration // between two generations; 0 means a twelfth of MaxAge
@@ -69,17 +69,17 @@ type Site struct {
 
 // Report says what one round has done.
 type Report struct {
-	Rendered  int       `json:"rendered"` // pages that the origin was asked for
-	Published int       `json:"published"`
+	Rendered  int       `json:"rendered"`          // pages that the origin was asked for
+	Published int       `json:"published"`         // pages that are files now
 	Refused   []Outcome `json:"refused,omitempty"` // chosen, and not for everybody
 	Left      []Outcome `json:"left,omitempty"`    // not within the budget
 }
 
 // Outcome is why a page is answered by the origin.
 type Outcome struct {
-	Key    string `json:"page"`
-	Reason Reason `json:"reason"`
-	Detail string `json:"detail,omitempty"`
+	Key    string `json:"page"`             // path and query
+	Reason Reason `json:"reason"`           // in one word
+	Detail string `json:"detail,omitempty"` // what was found: the header, the status
 }
 
 // RunOnce reads the logs, renders what is due, publishes, and configures the server. Problems of one part, or of some

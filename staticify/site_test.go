@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -302,6 +303,41 @@ func TestPurgeWhilePublishing(t *testing.T) {
 		_, found = p.find("/")
 		require.True(t, found)
 	})
+}
+
+// What was rendered anew while an older copy was being published does not hide that one, which was purged.
+func TestRenderedWhilePublishing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site, _, p := newSite(t)
+		_, err := site.RunOnce(t.Context())
+		require.NoError(t, err)
+		p.during = func() {
+			require.NoError(t, site.Purge(staticify.Key{Path: "/"}))
+			site.Publisher = &shelf{}
+			_, err := site.RunOnce(t.Context())
+			require.NoError(t, err)
+			site.Publisher = p
+		}
+		_, err = site.RunOnce(t.Context())
+		require.NoError(t, err)
+		_, found := p.find("/")
+		require.False(t, found)
+	})
+}
+
+// What was counted is not forgotten because it cannot be read: nothing begins, however often it is tried.
+func TestDamagedRanking(t *testing.T) {
+	site, _, _ := newSite(t)
+	name := filepath.Join(site.State, "ranking")
+	require.NoError(t, os.WriteFile(name, []byte("damaged"), 0o600))
+	for range 2 {
+		_, err := site.RunOnce(t.Context())
+		require.ErrorContains(t, err, name)
+	}
+	require.ErrorContains(t, site.Run(t.Context()), "remove it to count anew")
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, "damaged", string(data))
 }
 
 // What cannot be published now is published later, and nothing stops.

@@ -14,19 +14,19 @@ import (
 
 // Snapshot is what a Site that Runs has written down last.
 type Snapshot struct {
-	Time      time.Time    `json:"time"`
-	Pages     []PageStatus `json:"pages"`
-	Refused   []Outcome    `json:"refused"`
-	Counters  Counters     `json:"counters"`
-	LastError string       `json:"last_error,omitempty"`
+	Time      time.Time    `json:"time"`                 // when that was
+	Pages     []PageStatus `json:"pages"`                // those that are files
+	Refused   []Outcome    `json:"refused"`              // those that were asked for and are not for everybody
+	Counters  Counters     `json:"counters"`             // since the process began
+	LastError string       `json:"last_error,omitempty"` // and when it was
 }
 
 // PageStatus is a page that is served.
 type PageStatus struct {
-	Key      string        `json:"page"`
-	Rendered time.Time     `json:"rendered"`
-	Took     time.Duration `json:"took"` // nanoseconds
-	Bytes    int           `json:"bytes"`
+	Key      string        `json:"page"`     // path and query
+	Rendered time.Time     `json:"rendered"` // nothing in it is older
+	Took     time.Duration `json:"took"`     // nanoseconds
+	Bytes    int           `json:"bytes"`    // of its body, not compressed
 }
 
 // ReadSnapshot returns what the Site with this state directory has written down last.
@@ -84,8 +84,11 @@ func (s *Site) start() error {
 	if err := s.makeState(); err != nil {
 		return err
 	}
+	if err := s.Restore(); err != nil {
+		return err
+	}
 	s.ready = true
-	return s.Restore()
+	return nil
 }
 
 // makeState makes the state directory. Others may pass through, to the pages below, and read nothing.

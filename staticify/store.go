@@ -120,11 +120,11 @@ func (s *store) pages() []*Page {
 	return all
 }
 
-// gone returns those of pages that were forgotten since.
+// gone returns those of pages that were forgotten since, perhaps to be rendered anew.
 func (s *store) gone(pages []*Page) []Key {
 	var keys []Key
 	for _, p := range pages {
-		if e := s.entries[p.Key]; e == nil || e.page == nil {
+		if e := s.entries[p.Key]; e == nil || e.page == nil || e.forgotten.After(p.Rendered) {
 			keys = append(keys, p.Key)
 		}
 	}

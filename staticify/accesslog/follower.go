@@ -21,7 +21,7 @@ import (
 // was written between the last Poll and a copytruncate is lost, and so is what was rotated twice between two Polls.
 type Follower struct {
 	Path   string
-	Format Format
+	Format Format // of its lines
 	State  string // a file that Save writes and the first Poll reads; empty: every process begins at the start of Path
 
 	parser *parser

@@ -189,7 +189,7 @@ func (c Config) target(line lineFunc) {
 		rule(`\?`+ignored, "%1^")
 	}
 	if before, kept, after := pcre.Kept(c.Query); kept != "" {
-		rule(`\?`+before+`(`+kept+`)`+after, "%1^%2")
+		rule(`\?`+before+`(`+kept+`)`+after, "%1^%2^")
 	}
 }
 

@@ -1,11 +1,13 @@
 package apache_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/berryrack/berryrack/staticify"
 	"github.com/berryrack/berryrack/staticify/apache"
 )
 
@@ -28,4 +30,17 @@ func TestSummerTimeEnds(t *testing.T) {
 	}
 	require.Equal(t, "2026070112345", apache.Config{Location: time.UTC}.Bucket(time.Date(2026, 7, 1, 12, 34, 50, 0, time.UTC)))
 	require.Equal(t, "20260701123457", apache.Config{Location: time.UTC, MaxAge: 5 * time.Second}.Bucket(time.Date(2026, 7, 1, 12, 34, 57, 0, time.UTC)))
+}
+
+// No page's file is another page's too, though a visitor picks the query.
+func TestNamesOfFiles(t *testing.T) {
+	owner := map[string]string{}
+	for _, query := range []string{"", "s=x", "s=x.br", "s=x.gz", "s=x.gz.asis", "s=", "s", "s=.gz"} {
+		files, err := apache.Config{}.Files(&staticify.Page{Key: staticify.Key{Path: "/", Query: query}, Header: http.Header{"Content-Type": {"text/html"}}})
+		require.NoError(t, err)
+		for _, f := range files {
+			require.NotContains(t, owner, f.Name)
+			owner[f.Name] = query
+		}
+	}
 }

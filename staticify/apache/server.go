@@ -9,7 +9,7 @@ import (
 
 // Server is a httpd whose configuration we keep. It is not safe for use from several goroutines.
 type Server struct {
-	Config        Config
+	Config        Config   // of the site
 	Dir           string   // holds vhost.conf, which the site's VirtualHost includes
 	TestCommand   []string // nil means apache2ctl configtest
 	ReloadCommand []string // nil means apache2ctl graceful

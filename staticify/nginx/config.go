@@ -16,7 +16,7 @@ import (
 // Config is one site as nginx serves it. It is a [staticify.Layout].
 type Config struct {
 	// Name begins the names of nginx's variables; "" means "staticify". Sites of one nginx need different ones, of lower
-	// case letters, digits and underscores.
+	// case letters, digits and underscores, 64 at most.
 	Name string
 	// Host is the only Host that pages are for, as clients send it: with a port when it is not the scheme's own.
 	Host string
@@ -35,8 +35,13 @@ type Config struct {
 	OwnHash bool
 }
 
+const maxNameLen = 64
+
+// port is the end of a Host that nginx's $host does not have.
+var port = regexp.MustCompile(`:[0-9]+$`)
+
 var (
-	nameSyntax   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	nameSyntax   = regexp.MustCompile(fmt.Sprintf(`^[a-z][a-z0-9_]{0,%d}$`, maxNameLen-1))
 	hostSyntax   = regexp.MustCompile(`^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]+)?$`)
 	rootSyntax   = regexp.MustCompile(`^/[A-Za-z0-9._/@+-]*$`)
 	cookieSyntax = regexp.MustCompile(`^[A-Za-z0-9._~-]+\*?$`)
@@ -50,13 +55,14 @@ func (c Config) Validate() error {
 			problems = append(problems, fmt.Errorf("nginx: "+format, args...))
 		}
 	}
-	want(nameSyntax.MatchString(c.name()), "name %q: want lower case letters, digits and underscores", c.Name)
+	want(nameSyntax.MatchString(c.name()), "name %q: want up to 64 lower case letters, digits and underscores", c.Name)
 	want(hostSyntax.MatchString(c.Host), "host %q: want a name in lower case, perhaps with a port", c.Host)
 	want(c.Scheme == "" || c.Scheme == "http" || c.Scheme == "https", "scheme %q: want http, https or nothing", c.Scheme)
 	want(rootSyntax.MatchString(c.Root) && path.Clean(c.Root) == c.Root, "root %q: want an absolute path of letters, digits and ._/@+-", c.Root)
 	if c.Origin != "" {
 		u, err := url.Parse(c.Origin)
-		want(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == "" && !strings.ContainsAny(c.Origin, "$ ;{}\"'\\"),
+		want(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && !strings.ContainsAny(u.Host, "$ ;{}\"'\\") &&
+			strings.TrimSuffix(c.Origin, "/") == u.Scheme+"://"+u.Host,
 			"origin %q: want a URL without a path, http://127.0.0.1:8081", c.Origin)
 	}
 	for _, p := range c.cookies() {
@@ -126,7 +132,7 @@ func (c Config) target(w *writer) {
 		w.line("\t%s \"${NAME_p}^\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+ignored+`$`))
 	}
 	if before, kept, after := pcre.Kept(c.Query); kept != "" {
-		w.line("\t%s \"${NAME_p}^${NAME_q}\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+before+`(?<NAME_q>`+kept+`)`+after+`$`))
+		w.line("\t%s \"${NAME_p}^${NAME_q}^\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+before+`(?<NAME_q>`+kept+`)`+after+`$`))
 	}
 	w.line("}")
 }
@@ -145,12 +151,14 @@ func (c Config) gate(w *writer) {
 	w.line("map $http_cookie $NAME_cookie {\n\tdefault off;\n\t\"\" on;\n\t%s on;\n}", regex(pcre.Cookies(c.cookies())))
 	w.line("# Only GET and HEAD, by nobody in particular, for this host, without a body and without If-Match.")
 	w.line("map \"$request_method|$http_authorization|$content_length$http_transfer_encoding$http_if_match$http_if_unmodified_since|$host $http_host $scheme $NAME_cookie\" $NAME_open {")
-	w.line("\tdefault off;\n\t%s on;\n}", regex(`^(?:GET|HEAD)\|\|\|`+strings.Split(host, ":")[0]+` `+host+` `+scheme+` on$`))
+	w.line("\tdefault off;\n\t%s on;\n}", regex(`^(?:GET|HEAD)\|\|\|`+regexp.QuoteMeta(port.ReplaceAllString(c.Host, ""))+` `+host+` `+scheme+` on$`))
 	w.line("# The directory of this time: when nobody makes new ones there is none, and the origin answers.")
 	w.line("map \"$NAME_open $msec\" $NAME_time {\n\tdefault .off;\n\t%s $NAME_t;\n}", regex(`^on (?<NAME_t>\d+)`+last+`\.`))
 	w.line("# Compressed files, for those who take them.")
 	w.line("map $http_accept_encoding $NAME_coded {\n\tdefault \"\";\n\t%s br.;\n\t%s gzip.;\n}", regex(pcre.Accepts("br")), regex(pcre.Accepts("gzip")))
-	w.line("map $uri $NAME_coding {\n\tdefault \"\";\n\t%s $NAME_c;\n}", regex(`\.(?<NAME_c>br|gzip)\.h[0-9a-f]+$`))
+	w.line("map $uri $NAME_coding {\n\tdefault \"\";\n\t%s $NAME_c;\n}", regex(`\^\.(?<NAME_c>br|gzip)\.h[0-9a-f]+$`))
+	w.line("# The origin wants a Host from everybody, also from who sent none, as probes do.")
+	w.line("map $http_host $NAME_host {\n\tdefault $http_host;\n\t\"\" %s;\n}", quote(c.Host))
 }
 
 // Server returns what belongs into the site's server block, in place of its "location /".
@@ -176,7 +184,7 @@ func (c Config) Server(t Table) ([]byte, error) {
 
 func (c Config) origin(w *writer) {
 	w.line("location @NAME_origin {\n\tproxy_pass %s;", strings.TrimSuffix(c.Origin, "/"))
-	w.line("\tproxy_http_version 1.1;\n\tproxy_set_header Connection \"\";\n\tproxy_set_header Host $http_host;")
+	w.line("\tproxy_http_version 1.1;\n\tproxy_set_header Connection \"\";\n\tproxy_set_header Host $NAME_host;")
 	w.line("\tproxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;")
 	if c.Scheme != "" {
 		w.line("\tproxy_set_header X-Forwarded-Proto $scheme;")

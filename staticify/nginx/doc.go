@@ -23,7 +23,8 @@
 // Pages with the same headers are a class, named by the hash of these. The name is the extension of their files, and the
 // configuration has each class's headers, and which pages are not of the most frequent one. So nginx never finds a page with
 // other headers than its own; a page of a new class is found after a reload, which [Server] does once a minute at most.
-// In WordPress each post has its own Link, and costs one line.
+// In WordPress each post has its own Link, and costs one line. What the server block says by add_header is for its other
+// locations: headers of pages are for the origin to send.
 //
 // # What it needs
 //
@@ -35,8 +36,9 @@
 //
 // # Limits
 //
-// A header of more than 1,750 bytes makes a page [staticify.Unpublishable]. nginx takes the time once for each round of its
-// event loop. Targets that differ in case alone may share a class's name: one is then served by the origin.
+// A header of more than 1,750 bytes makes a page [staticify.Unpublishable], where a dollar sign counts as 75, since that
+// is what it takes in a configuration. nginx takes the time once for each round of its event loop. Targets that differ
+// in case alone may share a class's name: one is then served by the origin.
 //
 // Its interface may change before version 1.
 package nginx

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,14 +85,9 @@ func TestNames(t *testing.T) {
 func unwanted(t *testing.T, target, name string, refusal error) {
 	t.Helper()
 	require.ErrorIs(t, refusal, &staticify.Refusal{Reason: staticify.BadPath}, target)
-	path, query := name[:len(name)-1], ""
-	for i := range name {
-		if name[i] == '^' {
-			path, query = name[:i], name[i+1:]
-		}
-	}
+	path, query, _ := strings.Cut(name, "^")
 	if query != "" {
-		path += "?" + query
+		path += "?" + strings.TrimSuffix(query, "^")
 	}
 	_, err := rules.Canonical(path)
 	require.Error(t, err, "%s is answered with %s", target, name)

@@ -79,6 +79,26 @@ func TestWhoGetsAFile(t *testing.T) {
 	weblab.CheckGate(t, s.Address, host)
 }
 
+// A site's name may be an address, and have a port.
+func TestHosts(t *testing.T) {
+	for _, name := range []string{"www.example.org:8080", "[2001:db8::1]", "[2001:db8::1]:8080"} {
+		s := newSite(t, 0, "")
+		s.server.Config.Host = name
+		s.publish(t, page("/"))
+		require.Equal(t, "static /", weblab.Get(t, s.Address, name, "/").Body, name)
+		require.Equal(t, "origin GET /", weblab.Get(t, s.Address, "[2001:db8::2]", "/").Body, name)
+	}
+}
+
+// A client that names no host, as a load balancer's probe, is answered as without files: an origin wants a Host.
+func TestNoHost(t *testing.T) {
+	s := newSite(t, 0, "server_name www.example.org;")
+	s.publish(t, page("/"))
+	got := weblab.Raw(t, s.Address, "GET / HTTP/1.0\r\n\r\n")
+	require.Equal(t, http.StatusOK, got.StatusCode, got.Body)
+	require.Equal(t, "origin GET /", got.Body)
+}
+
 // Headers and encodings are those of the page.
 func TestHeadersAndEncodings(t *testing.T) {
 	s := newSite(t, 0, "expires 30d; charset utf-8; gzip on; gzip_types *;")

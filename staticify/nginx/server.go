@@ -14,7 +14,7 @@ import (
 // Its configuration is the same from day to day: what is published and for how long is in the file system. It changes,
 // and the server is reloaded, only when a page comes whose headers are not those of most pages.
 type Server struct {
-	Config Config
+	Config Config // of the site
 	// Dir holds http.conf and server.conf, which the main configuration includes in its http block and the site's server
 	// block.
 	Dir           string

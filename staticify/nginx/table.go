@@ -47,13 +47,13 @@ func (c Config) Files(p *staticify.Page) ([]staticify.File, error) {
 
 // sendable refuses headers that cannot stand in a configuration.
 func sendable(h http.Header) error {
-	if h.Get("Content-Type") == "" {
-		return &staticify.Refusal{Reason: staticify.Unpublishable, Detail: "no Content-Type"}
+	if kind := h.Get("Content-Type"); !strings.Contains(kind, "/") { // a block of types takes "include" for itself
+		return &staticify.Refusal{Reason: staticify.Unpublishable, Detail: fmt.Sprintf("Content-Type %q", kind)}
 	}
 	for name := range h {
 		value := joined(h, name)
-		if len(value) > maxToken/2 {
-			return &staticify.Refusal{Reason: staticify.Unpublishable, Detail: fmt.Sprintf("%s of %d bytes", name, len(value))}
+		if written := written(value); written > maxToken/2 {
+			return &staticify.Refusal{Reason: staticify.Unpublishable, Detail: fmt.Sprintf("%s of %d bytes in a configuration", name, written)}
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) || strings.ContainsFunc(name, notToken) {
 			return &staticify.Refusal{Reason: staticify.Unpublishable, Detail: fmt.Sprintf("%s holds a control character", name)}

@@ -65,10 +65,34 @@ func TestTableIsBounded(t *testing.T) {
 func TestUnsendable(t *testing.T) {
 	for _, bad := range []*staticify.Page{
 		page("/", "Link", "a\nb"), page("/", "Link", "\x00"), page("/", "Content-Security-Policy", strings.Repeat("x", 4000)), page("/", "X{", "a"),
+		page("/", "Link", strings.Repeat("$", 400)), page("/", "Link", strings.Repeat(`"`, 1700)), typed("include"),
 		{Key: staticify.Key{Path: "/"}, Header: http.Header{}},
 	} {
 		_, err := someConfig.Files(bad)
 		require.ErrorIs(t, err, &staticify.Refusal{Reason: staticify.Unpublishable})
+	}
+}
+
+// typed is a page of this type.
+func typed(contentType string) *staticify.Page {
+	p := page("/")
+	p.Header.Set("Content-Type", contentType)
+	return p
+}
+
+// Whatever may be sent can be written.
+func TestSendable(t *testing.T) {
+	for _, value := range []string{strings.Repeat("x", 1700), strings.Repeat("$", 25), strings.Repeat(`"`, 800), strings.Repeat(`\$`, 20)} {
+		p := page("/", "Link", value)
+		c := someConfig
+		c.Name = "a_site_with_a_name_of_sixty_bytes_which_is_longer_than_most_are"
+		if _, err := c.Files(p); err != nil {
+			require.ErrorIs(t, err, &staticify.Refusal{Reason: staticify.Unpublishable})
+			continue
+		}
+		table, _ := nginx.Table{}.With([]*staticify.Page{p})
+		_, err := c.HTTP(table)
+		require.NoError(t, err)
 	}
 }
 
@@ -81,6 +105,12 @@ func TestValidate(t *testing.T) {
 	}
 	_, err = c.Server(nginx.Table{})
 	require.Error(t, err)
+	for _, origin := range []string{"http://x:1/y", "http://user:word@x:1", "http://x:1#y", "http://x:1?", "http://x:1?y", "http://x;y", "http://$x", "http://x{", "//x", "x"} {
+		require.ErrorContains(t, nginx.Config{Host: "x", Root: "/x", Origin: origin}.Validate(), fmt.Sprintf("origin %q", origin))
+	}
+	for _, origin := range []string{"http://127.0.0.1:8081", "https://[2001:db8::1]/", "http://origin"} {
+		require.NoError(t, nginx.Config{Host: "x", Root: "/x", Origin: origin}.Validate())
+	}
 	var many []string
 	for i := range 500 {
 		many = append(many, fmt.Sprintf("parameter-%d", i))
@@ -89,4 +119,17 @@ func TestValidate(t *testing.T) {
 	c.Query.Keep = many
 	_, err = c.HTTP(nginx.Table{})
 	require.ErrorContains(t, err, "fewer or shorter patterns")
+}
+
+// No page's file is another page's too, though a visitor picks the query.
+func TestNamesOfFiles(t *testing.T) {
+	owner := map[string]string{}
+	for _, target := range []string{"/", "/x", "/x/", "/?s=x", "/?s=x.br", "/?s=x.gzip", "/?s=x.gzip.gzip", "/?s=", "/?s", "/x?s=x.br", "/x.gzip", "/?s=.br"} {
+		files, err := someConfig.Files(page(target))
+		require.NoError(t, err)
+		for _, f := range files {
+			require.Empty(t, owner[f.Name], "%s of %s", f.Name, target)
+			owner[f.Name] = target
+		}
+	}
 }

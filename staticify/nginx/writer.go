@@ -51,6 +51,11 @@ func (w *writer) value(s string) string {
 	return `"` + s + `"`
 }
 
+// written is how long a value is at most when it is quoted so.
+func written(s string) int {
+	return len(s) + strings.Count(s, `"`) + strings.Count(s, `\`) + strings.Count(s, "$")*(maxNameLen+len("${_dollar}"))
+}
+
 // quote quotes a word in which nginx looks for no variables.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`

@@ -33,5 +33,5 @@ func ExamplePublisher() {
 		fmt.Println(filepath.Base(file))
 	}
 	// Output:
-	// ^page=2.h97230b32826a
+	// ^page=2^.h97230b32826a
 }

@@ -20,10 +20,10 @@ import (
 // Publisher writes pages as files into one or several roots. It may be used from several goroutines and processes:
 // one of them publishes into a root, the others get ErrBusy.
 type Publisher struct {
-	Roots  []string // directories, made when missing; a web server, or a machine with one, for each
-	Layout staticify.Layout
-	MaxAge time.Duration // of a page that is served; 0 means staticify.DefaultMaxAge
-	Keep   int           // generations that stay beside the current one; 0 means 1
+	Roots  []string         // directories, made when missing; a web server, or a machine with one, for each
+	Layout staticify.Layout // of the web servers
+	MaxAge time.Duration    // of a page that is served; 0 means staticify.DefaultMaxAge
+	Keep   int              // generations that stay beside the current one; 0 means 1
 
 	now  func() time.Time
 	step func(string) // tests end the process here

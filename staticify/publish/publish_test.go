@@ -113,7 +113,7 @@ func TestPagesGoByThemselves(t *testing.T) {
 	p.publish(t, p.page("/", 0, "home"), p.page("/blog/?p=1", 25*time.Second, "old"), p.page("/x/y", 55*time.Second, "too old"), good, bad,
 		p.page("/future", -time.Hour, "from a clock that was wrong"))
 	for seconds, want := range map[int][]string{
-		0: {"^.html", "blog/^p=1.html", "future^.html", "good^.html"}, 29: {"^.html", "blog/^p=1.html", "future^.html", "good^.html"},
+		0: {"^.html", "blog/^p=1^.html", "future^.html", "good^.html"}, 29: {"^.html", "blog/^p=1^.html", "future^.html", "good^.html"},
 		30: {"^.html", "future^.html", "good^.html"}, 39: {"^.html", "future^.html", "good^.html"}, 40: {"^.html", "future^.html"},
 		59: {"^.html", "future^.html"}, 60: nil, 3600: nil, -10: nil,
 	} {
@@ -199,10 +199,13 @@ func TestWithdraw(t *testing.T) {
 	p := newPress(t)
 	p.publish(t, p.page("/blog/", 0, strings.Repeat("a page ", 200)), p.page("/blog/?p=1", 30*time.Second, "query"), p.page("/blog/x", 0, "x"))
 	require.NoError(t, p.Withdraw(staticify.Key{Path: "/blog/"}, staticify.Key{Path: "/none/"}))
-	require.Equal(t, map[string]string{"blog/^p=1.html": "query", "blog/x^.html": "x"}, p.at(t, p.now))
+	require.Equal(t, map[string]string{"blog/^p=1^.html": "query", "blog/x^.html": "x"}, p.at(t, p.now))
 	require.Equal(t, map[string]string{"blog/x^.html": "x"}, p.at(t, p.now.Add(40*time.Second)))
 	p.publish(t, p.page("/blog/", 0, "again"))
 	require.Equal(t, map[string]string{"blog/^.html": "again"}, p.at(t, p.now))
+	p.publish(t, p.page("/?p=1", 0, "one"), p.page("/?p=1.html", 0, "another"))
+	require.NoError(t, p.Withdraw(staticify.Key{Path: "/", Query: "p=1"}))
+	require.Equal(t, map[string]string{"^p=1.html^.html": "another"}, p.at(t, p.now))
 	require.NoError(t, (&publish.Publisher{Roots: []string{"/nonexistent/www"}}).Withdraw(staticify.Key{Path: "/"}))
 }
 

@@ -31,8 +31,10 @@ func (r *Renderer) check(response *http.Response, conditional bool) error {
 	if err := cacheable(h); err != nil {
 		return err
 	}
-	if coding := h.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return refuse(staticify.Unpublishable, "Content-Encoding %q, which was not asked for", coding)
+	for _, coding := range list(h, "Content-Encoding") {
+		if coding != "identity" {
+			return refuse(staticify.Unpublishable, "Content-Encoding %q, which was not asked for", coding)
+		}
 	}
 	for _, name := range list(h, "Vary") {
 		if !strings.EqualFold(name, "Accept-Encoding") && !slices.ContainsFunc(r.AllowVary, func(s string) bool { return strings.EqualFold(s, name) }) {
@@ -69,28 +71,13 @@ func cacheable(h http.Header) error {
 			}
 		}
 	}
-	if h.Get("Cache-Control") == "" {
-		return uncacheableInOldWords(h)
-	}
-	if limit, given := freshness(h); given && limit == 0 {
-		return refuse(staticify.CacheControl, "Cache-Control: %s", h.Get("Cache-Control"))
-	}
-	return nil
-}
-
-// uncacheableInOldWords refuses by Pragma and Expires, which count where there is no Cache-Control (RFC 9111, sections
-// 5.3 and 5.4).
-func uncacheableInOldWords(h http.Header) error {
-	if slices.ContainsFunc(list(h, "Pragma"), func(s string) bool { return strings.EqualFold(s, "no-cache") }) {
+	// Pragma counts where there is no Cache-Control (RFC 9111, section 5.4).
+	old := h.Get("Cache-Control") == "" && slices.ContainsFunc(list(h, "Pragma"), func(s string) bool { return strings.EqualFold(s, "no-cache") })
+	if old {
 		return refuse(staticify.CacheControl, "Pragma: no-cache")
 	}
-	expires := h.Get("Expires")
-	if expires == "" {
-		return nil
-	}
-	at, err := http.ParseTime(expires)
-	if date, dateErr := http.ParseTime(h.Get("Date")); err != nil || dateErr == nil && !at.After(date) {
-		return refuse(staticify.CacheControl, "Expires: %s", expires)
+	if limit, given := freshness(h); given && limit == 0 {
+		return refuse(staticify.CacheControl, "no time left by Cache-Control %q, Expires %q", h.Get("Cache-Control"), h.Get("Expires"))
 	}
 	return nil
 }
@@ -116,7 +103,34 @@ func freshness(h http.Header) (limit time.Duration, given bool) {
 			return time.Duration(seconds) * time.Second, true
 		}
 	}
-	return 0, false
+	return expires(h)
+}
+
+// expires is the lifetime by Expires, which counts where Cache-Control says nothing (RFC 9111, section 5.3).
+func expires(h http.Header) (limit time.Duration, given bool) {
+	if h.Get("Expires") == "" {
+		return 0, false
+	}
+	at, err := http.ParseTime(h.Get("Expires"))
+	if err != nil {
+		return 0, true
+	}
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		date = time.Now()
+	}
+	return max(at.Sub(date), 0), true
+}
+
+// lastModified is the answer's Last-Modified, if it would have changed with anything that was changed after the page was
+// made. What is changed twice within a second has the same one (RFC 9110, section 8.8.2.2).
+func lastModified(h http.Header, took time.Duration) string {
+	modified, err := http.ParseTime(h.Get("Last-Modified"))
+	date, dateErr := http.ParseTime(h.Get("Date"))
+	if err != nil || dateErr != nil || date.Sub(modified) < time.Second+took {
+		return ""
+	}
+	return h.Get("Last-Modified")
 }
 
 // list returns the elements of a list field (RFC 9110, section 5.6.1).
@@ -130,8 +144,9 @@ func list(h http.Header, name string) []string {
 	return elements
 }
 
-// kept returns the headers that are sent with the page. A page whose origin sent no Cache-Control gets no-cache: a
-// browser may use its copy after it has asked, and so it is no older than the page here.
+// kept returns the headers that are sent with the page. A page whose origin's Cache-Control has no lifetime for browsers
+// gets no-cache: a browser may use its copy after it has asked, and so it is no older than the page here. Else it would
+// guess one from Last-Modified, which web servers send with files (RFC 9111, section 4.2.2).
 func (r *Renderer) kept(h http.Header) http.Header {
 	names := r.Keep
 	if names == nil {
@@ -143,8 +158,8 @@ func (r *Renderer) kept(h http.Header) http.Header {
 			page[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 		}
 	}
-	if page.Get("Cache-Control") == "" {
-		page.Set("Cache-Control", "no-cache")
+	if !slices.ContainsFunc(list(page, "Cache-Control"), isMaxAge) {
+		page.Add("Cache-Control", "no-cache")
 	}
 	delete(page, "Vary")
 	for _, name := range list(h, "Vary") {
@@ -153,6 +168,11 @@ func (r *Renderer) kept(h http.Header) http.Header {
 		}
 	}
 	return page
+}
+
+func isMaxAge(directive string) bool {
+	name, _, _ := strings.Cut(directive, "=")
+	return strings.EqualFold(name, "max-age")
 }
 
 // marked refuses a page with a text that is not for everybody.
@@ -202,11 +222,18 @@ func (r *Renderer) differ(a, b *staticify.Page) string {
 	return ""
 }
 
-// comment is one of HTML that no browser reads: pages tell in them how long they took.
-var comment = regexp.MustCompile(`(?s)<!--[^\[].*?-->`)
+// comment matches the comments of HTML, as browsers find them (HTML Living Standard, section 13.2.5): pages tell in them
+// how long they took. Elements in which "<!--" begins none are matched too, to be left as they are.
+var comment = regexp.MustCompile(`(?is)<script\b.*?(?:</script|\z)|<style\b.*?(?:</style|\z)|<textarea\b.*?(?:</textarea|\z)|<title\b.*?(?:</title|\z)` +
+	`|<!---?>|<!---->|<!--[^\[>].*?--!?>`)
 
 func (r *Renderer) masked(body []byte) []byte {
-	body = comment.ReplaceAll(body, nil)
+	body = comment.ReplaceAllFunc(body, func(match []byte) []byte {
+		if bytes.HasPrefix(match, []byte("<!--")) {
+			return nil
+		}
+		return match
+	})
 	for _, mask := range r.Mask {
 		body = mask.ReplaceAll(body, nil)
 	}

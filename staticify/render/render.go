@@ -56,16 +56,19 @@ type Renderer struct {
 // DefaultKeep are the headers that a browser acts on.
 func DefaultKeep() []string {
 	return []string{
-		"Access-Control-Allow-Origin", "Alt-Svc", "Content-Language", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
-		"Cross-Origin-Embedder-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Link", "Nel", "Onion-Location",
-		"Permissions-Policy", "Referrer-Policy", "Report-To", "Reporting-Endpoints", "Strict-Transport-Security", "X-Content-Type-Options",
-		"X-Frame-Options", "X-Pingback", "X-Robots-Tag", "X-Ua-Compatible", "X-Xss-Protection",
+		"Accept-Ch", "Access-Control-Allow-Credentials", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Alt-Svc",
+		"Content-Disposition", "Content-Language", "Content-Security-Policy", "Content-Security-Policy-Report-Only", "Critical-Ch",
+		"Cross-Origin-Embedder-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Document-Policy", "Feature-Policy",
+		"Link", "Nel", "No-Vary-Search", "Onion-Location", "Origin-Agent-Cluster", "Permissions-Policy", "Referrer-Policy", "Refresh",
+		"Report-To", "Reporting-Endpoints", "Service-Worker-Allowed", "Sourcemap", "Speculation-Rules", "Strict-Transport-Security",
+		"Timing-Allow-Origin", "X-Content-Type-Options", "X-Dns-Prefetch-Control", "X-Download-Options", "X-Frame-Options",
+		"X-Permitted-Cross-Domain-Policies", "X-Pingback", "X-Robots-Tag", "X-Ua-Compatible", "X-Xss-Protection",
 	}
 }
 
 // DefaultMarkers are what a logged-in visitor's page has in WordPress, and what a page has that asks for a password.
 func DefaultMarkers() []string {
-	return []string{`id="wpadminbar"`, `id='wpadminbar'`, `type="password"`, `type='password'`}
+	return []string{`id="wpadminbar"`, `id='wpadminbar'`, `id=wpadminbar`, `type="password"`, `type='password'`, `type=password`}
 }
 
 // Render fetches a page. With a previous copy the origin is asked whether that is still right. Without one the page is
@@ -123,7 +126,7 @@ func (r *Renderer) fetch(ctx context.Context, key staticify.Key, previous *stati
 		return nil, err
 	}
 	if response.StatusCode == http.StatusNotModified {
-		return renewed(previous, response, start), nil
+		return r.renewed(previous, response, start), nil
 	}
 	body, err := r.body(response)
 	if err != nil {
@@ -133,9 +136,10 @@ func (r *Renderer) fetch(ctx context.Context, key staticify.Key, previous *stati
 		}
 		return nil, r.failed(ctx, limited, staticify.Truncated, timeout, err)
 	}
+	took := time.Since(start)
 	page := &staticify.Page{
-		Key: key, Header: r.kept(response.Header), Body: body, Rendered: start.Add(-age(response.Header)), Took: time.Since(start),
-		Lifetime: lifetime(response.Header), ETag: response.Header.Get("Etag"), LastModified: response.Header.Get("Last-Modified"),
+		Key: key, Header: r.kept(response.Header), Body: body, Rendered: start.Add(-age(response.Header)), Took: took,
+		Lifetime: lifetime(response.Header), ETag: response.Header.Get("Etag"), LastModified: lastModified(response.Header, took),
 	}
 	return page, r.marked(page)
 }
@@ -201,15 +205,22 @@ func (r *Renderer) body(response *http.Response) ([]byte, error) {
 	return body, complete(response.Header, body)
 }
 
-// renewed is a page that the origin says is still right.
-func renewed(previous *staticify.Page, response *http.Response, start time.Time) *staticify.Page {
-	page := *previous
-	page.Rendered, page.Took = start.Add(-age(response.Header)), time.Since(start)
-	if response.Header.Get("Cache-Control") != "" {
-		page.Lifetime = lifetime(response.Header)
+// renewed is a page that the origin says is still right, with the headers that the answer brings anew (RFC 9111, section
+// 3.2).
+func (r *Renderer) renewed(previous *staticify.Page, response *http.Response, start time.Time) *staticify.Page {
+	page, h := *previous, response.Header
+	page.Rendered, page.Took = start.Add(-age(h)), time.Since(start)
+	page.Header = previous.Header.Clone()
+	for name, values := range r.kept(h) {
+		if h.Values(name) != nil && name != "Content-Type" { // which servers have wrong where there is no content
+			page.Header[name] = values
+		}
 	}
-	page.ETag = cmp.Or(response.Header.Get("Etag"), previous.ETag)
-	page.LastModified = cmp.Or(response.Header.Get("Last-Modified"), previous.LastModified)
+	if _, given := freshness(h); given {
+		page.Lifetime = lifetime(h)
+	}
+	page.ETag = cmp.Or(h.Get("Etag"), previous.ETag)
+	page.LastModified = cmp.Or(lastModified(h, page.Took), previous.LastModified)
 	return &page
 }
 

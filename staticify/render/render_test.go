@@ -102,6 +102,18 @@ func TestRefusals(t *testing.T) {
 		"pragma":        {staticify.CacheControl, set("Pragma", "no-cache")},
 		"expired":       {staticify.CacheControl, set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")},
 		"expires 0":     {staticify.CacheControl, set("Expires", "0")},
+		"expires by now": {staticify.CacheControl, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", "Wed, 11 Jan 2040 05:00:00 GMT")
+			set("Expires", "Wed, 11 Jan 2040 05:00:00 GMT")(w, r)
+		}},
+		"public, expired": {staticify.CacheControl, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")
+			set("Cache-Control", "public")(w, r)
+		}},
+		"max-age before expires": {0, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")
+			set("Cache-Control", "max-age=60")(w, r)
+		}},
 		"expires later": {0, set("Expires", "Wed, 11 Jan 2184 05:00:00 GMT")},
 		"surrogate":     {staticify.CacheControl, set("Surrogate-Control", "no-store")},
 		"cdn":           {staticify.CacheControl, set("CDN-Cache-Control", "private")},
@@ -112,22 +124,27 @@ func TestRefusals(t *testing.T) {
 		"vary cookie":   {staticify.Vary, set("Vary", "Accept-Encoding, Cookie")},
 		"vary agent":    {staticify.Vary, set("Vary", "User-Agent")},
 		"vary all":      {staticify.Vary, set("Vary", "*")},
-		"encoding":      {staticify.Unpublishable, set("Content-Encoding", "gzip")},
-		"no type":       {staticify.Unpublishable, func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil; w.Write([]byte(page)) }},
-		"redirect":      {staticify.Redirect, status(302)},
-		"moved":         {staticify.Redirect, status(301)},
-		"unasked 304":   {staticify.Status, status(304)},
-		"not found":     {staticify.Status, status(404)},
-		"forbidden":     {staticify.Status, status(403)},
-		"broken":        {staticify.Status, status(500)},
-		"partial":       {staticify.Status, status(206)},
-		"no content":    {staticify.Status, status(204)},
-		"admin bar":     {staticify.Marked, text(`<html><div id="wpadminbar"></div></html>`)},
-		"login page":    {staticify.Marked, text(`<html><input type="password" name="pwd"></html>`)},
-		"cut":           {staticify.Truncated, text("<!doctype html><html><body>and then PHP di")},
-		"empty":         {staticify.Truncated, text("")},
-		"fragment":      {0, text("<p>no html element at all")},
-		"large":         {staticify.TooLarge, text("<html>" + strings.Repeat("x", 5000) + "</html>")},
+		"two encodings": {staticify.Unpublishable, func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Encoding"] = []string{"identity", "gzip"}
+			set("X-Other", "1")(w, r)
+		}},
+		"encoding":    {staticify.Unpublishable, set("Content-Encoding", "gzip")},
+		"no type":     {staticify.Unpublishable, func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil; w.Write([]byte(page)) }},
+		"redirect":    {staticify.Redirect, status(302)},
+		"moved":       {staticify.Redirect, status(301)},
+		"unasked 304": {staticify.Status, status(304)},
+		"not found":   {staticify.Status, status(404)},
+		"forbidden":   {staticify.Status, status(403)},
+		"broken":      {staticify.Status, status(500)},
+		"partial":     {staticify.Status, status(206)},
+		"no content":  {staticify.Status, status(204)},
+		"admin bar":   {staticify.Marked, text(`<html><div id="wpadminbar"></div></html>`)},
+		"login page":  {staticify.Marked, text(`<html><input type="password" name="pwd"></html>`)},
+		"minified":    {staticify.Marked, text(`<html><input type=password name=pwd></html>`)},
+		"cut":         {staticify.Truncated, text("<!doctype html><html><body>and then PHP di")},
+		"empty":       {staticify.Truncated, text("")},
+		"fragment":    {0, text("<p>no html element at all")},
+		"large":       {staticify.TooLarge, text("<html>" + strings.Repeat("x", 5000) + "</html>")},
 		"no markup, is text": {0, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			io.WriteString(w, "<html")
@@ -161,6 +178,11 @@ func TestDiffers(t *testing.T) {
 		"conditional":       {false, func(n int64) string { return fmt.Sprintf("<html><!--[if IE]>%d<![endif]--></html>", n) }},
 		"just edited":       {true, func(n int64) string { return fmt.Sprintf("<html>%d</html>", min(n, 2)) }},
 		"masked":            {true, func(n int64) string { return fmt.Sprintf("<html>nonce=%d</html>", n) }},
+		"after no comment":  {false, func(n int64) string { return fmt.Sprintf("<html><!----><p>%d</p><!----></html>", n) }},
+		"after a short one": {false, func(n int64) string { return fmt.Sprintf("<html><!--><p>%d</p><!-- --></html>", n) }},
+		"after a bad end":   {false, func(n int64) string { return fmt.Sprintf("<html><!-- x --!><p>%d</p><!-- --></html>", n) }},
+		"a hidden script":   {false, func(n int64) string { return fmt.Sprintf("<html><SCRIPT>\n<!--\ntoken = %d\n//--></SCRIPT></html>", n) }},
+		"script in comment": {true, func(n int64) string { return fmt.Sprintf("<html><!-- <script> %d --></html>", n) }},
 		"comment, unclosed": {false, func(n int64) string { return fmt.Sprintf("<html></html><!-- %d", n) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -211,10 +233,60 @@ func TestConditional(t *testing.T) {
 	require.WithinRange(t, second.Rendered, before.Add(-7*time.Second), time.Now().Add(-7*time.Second))
 	require.Equal(t, first.Body, second.Body)
 	require.Equal(t, first.Header, second.Header)
+	require.Equal(t, "Wed, 13 Apr 2016 10:00:00 GMT", second.LastModified)
 	answer = 200
 	third, err := r.Render(t.Context(), key("/"), second)
 	require.NoError(t, err)
 	require.Equal(t, page, string(third.Body))
+}
+
+// A time of modification that another change within its second would not alter is no validator (RFC 9110, section
+// 8.8.2.2): the page would be taken for unchanged for ever.
+func TestModifiedJustNow(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Second)
+	var asked []string
+	modified := now
+	r := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Header.Get("If-Modified-Since"))
+		w.Header().Set("Date", now.Format(http.TimeFormat))
+		w.Header().Set("Last-Modified", modified.Format(http.TimeFormat))
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, page)
+	})
+	for back, want := range map[time.Duration]string{0: "", time.Minute: now.Add(-time.Minute).Format(http.TimeFormat)} {
+		asked, modified = nil, now.Add(-back)
+		first, err := r.Render(t.Context(), key("/"), nil)
+		require.NoError(t, err)
+		_, err = r.Render(t.Context(), key("/"), first)
+		require.NoError(t, err)
+		require.Equal(t, []string{"", "", want}, asked)
+	}
+}
+
+// An answer that a page is still right brings newer headers (RFC 9111, section 3.2).
+func TestConditionalHeaders(t *testing.T) {
+	policy, status := "default-src 'self'", http.StatusOK
+	r := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Content-Type", "text/html")
+		if status == http.StatusOK {
+			w.Header().Set("X-Frame-Options", "DENY")
+		}
+		w.WriteHeader(status)
+		if status == http.StatusOK {
+			io.WriteString(w, page)
+		}
+	})
+	first, err := r.Render(t.Context(), key("/"), nil)
+	require.NoError(t, err)
+	policy, status = "default-src 'none'", http.StatusNotModified
+	second, err := r.Render(t.Context(), key("/"), first)
+	require.NoError(t, err)
+	require.Equal(t, "default-src 'none'", second.Header.Get("Content-Security-Policy"))
+	require.Equal(t, "DENY", second.Header.Get("X-Frame-Options"))
+	require.Equal(t, "no-cache", second.Header.Get("Cache-Control"))
+	require.Equal(t, "default-src 'self'", first.Header.Get("Content-Security-Policy"), "the previous copy stays as it was")
 }
 
 // What is kept, and what a page without Cache-Control gets.
@@ -244,6 +316,20 @@ func TestHeaders(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "public, max-age=300, s-maxage=30", got.Header.Get("Cache-Control"))
 	require.Equal(t, 30*time.Second, got.Lifetime)
+	// Without a lifetime a browser would take one from Last-Modified, which servers add to files.
+	header.Set("Cache-Control", "public, s-maxage=300")
+	header.Set("Content-Disposition", `attachment; filename="x.csv"`)
+	got, err = r.Render(t.Context(), key("/"), nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"public, s-maxage=300", "no-cache"}, got.Header.Values("Cache-Control"))
+	require.Equal(t, `attachment; filename="x.csv"`, got.Header.Get("Content-Disposition"))
+	delete(header, "Cache-Control")
+	now := time.Now().UTC()
+	header["Date"], header["Expires"] = []string{now.Format(http.TimeFormat)}, []string{now.Add(45 * time.Second).Format(http.TimeFormat)}
+	got, err = r.Render(t.Context(), key("/"), nil)
+	require.NoError(t, err)
+	require.Equal(t, 45*time.Second, got.Lifetime)
+	require.Equal(t, "no-cache", got.Header.Get("Cache-Control"))
 }
 
 // An origin that does not answer as it should.

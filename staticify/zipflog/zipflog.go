@@ -45,10 +45,10 @@ type Generator struct {
 
 // Request is one of them.
 type Request struct {
-	Time   time.Time
-	Client netip.Addr
-	Rank   int    // of the page; 0 is the busiest
-	Target string // with its query
+	Time   time.Time  // when it came
+	Client netip.Addr // who sent it
+	Rank   int        // of the page; 0 is the busiest
+	Target string     // with its query
 }
 
 // New returns a Generator whose requests depend on seed alone.

@@ -1,11 +1,13 @@
 package staticify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -187,9 +189,10 @@ func (c *Server) Run(s *Source, std cli.Streams) error {
 	if err := config.layout().Validate(); err != nil {
 		return &cli.UsageError{Err: err}
 	}
-	dir := config.ServerConfig
-	if dir == "" {
-		dir = s.State + "/conf"
+	// A server resolves other paths against a directory of its own.
+	dir, err := filepath.Abs(cmp.Or(config.ServerConfig, filepath.Join(s.State, "conf")))
+	if err != nil {
+		return err
 	}
 	if c.Server == "apache" {
 		vhost, err := config.apache().VirtualHost()

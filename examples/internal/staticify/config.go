@@ -12,6 +12,7 @@ import (
 	"github.com/berryrack/berryrack/examples/internal/strictyaml"
 	"github.com/berryrack/berryrack/staticify"
 	"github.com/berryrack/berryrack/staticify/accesslog"
+	"github.com/berryrack/berryrack/staticify/render"
 )
 
 // Config is a site: where its pages come from, what is asked for, and where the
@@ -130,8 +131,9 @@ func (c *Config) checkPlaces(d *strictyaml.Document) {
 }
 
 func (c *Config) checkBudget(d *strictyaml.Document) {
-	if d.Given("max_age") && c.MaxAge < time.Second {
-		d.Problem("max_age", "want at least 1s, not %v", c.MaxAge)
+	// Less leaves no time to render in, and more makes a directory for each 10 s of it.
+	if d.Given("max_age") && (c.MaxAge < 2*time.Second || c.MaxAge > time.Hour) {
+		d.Problem("max_age", "want 2s to 1h, not %v", c.MaxAge)
 	}
 	b := c.Budget
 	for key, bad := range map[string]bool{
@@ -172,6 +174,12 @@ func (c *Config) query(d *strictyaml.Document) staticify.Query {
 // Rules are the query rules of package staticify.
 func (c *Config) Rules() staticify.Query {
 	return staticify.Query{Ignore: c.Query.Ignore, Keep: c.Query.Keep}
+}
+
+// ranker counts what is asked for, with eight counters for each page that may be
+// one.
+func (c *Config) ranker() staticify.Ranker {
+	return staticify.Ranker{Query: c.Rules(), UserAgent: render.UserAgent, Capacity: max(8192, 8*c.Budget.Pages)}
 }
 
 // Pages are the keys of the important pages, each once.

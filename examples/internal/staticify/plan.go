@@ -13,7 +13,6 @@ import (
 	"github.com/berryrack/berryrack/examples/internal/cli"
 	"github.com/berryrack/berryrack/staticify"
 	"github.com/berryrack/berryrack/staticify/accesslog"
-	"github.com/berryrack/berryrack/staticify/render"
 )
 
 // Plan is `staticify plan`: a dry run on logs.
@@ -77,7 +76,7 @@ func (c *Config) planner() (staticify.Planner, accesslog.Format, error) {
 	important, err := c.Pages()
 	format, formatErr := accesslog.ParseFormat(c.LogFormat)
 	return staticify.Planner{
-		Ranker:    staticify.Ranker{Query: c.Rules(), UserAgent: render.UserAgent},
+		Ranker:    c.ranker(),
 		Budget:    staticify.Budget{CPU: c.Budget.CPU, Parallel: c.Budget.Parallel, Pages: c.Budget.Pages},
 		Important: important,
 	}, format, errors.Join(err, formatErr)

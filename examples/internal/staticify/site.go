@@ -71,8 +71,9 @@ func (c *Config) site(state string, logger *slog.Logger) (*staticify.Site, error
 	if err := errors.Join(err, formatErr, importantErr); err != nil {
 		return nil, err
 	}
+	ranker := c.ranker()
 	s := &staticify.Site{
-		Ranker:    &staticify.Ranker{Query: c.Rules(), UserAgent: render.UserAgent},
+		Ranker:    &ranker,
 		Important: important,
 		Budget:    staticify.Budget{CPU: c.Budget.CPU, Parallel: c.Budget.Parallel, Pages: c.Budget.Pages},
 		Renderer:  c.renderer(origin),
@@ -80,7 +81,7 @@ func (c *Config) site(state string, logger *slog.Logger) (*staticify.Site, error
 		MaxAge: c.MaxAge, State: state, Logger: logger,
 	}
 	for _, path := range c.Logs {
-		place := filepath.Join(state, "log"+strings.ReplaceAll(path, "/", "-"))
+		place := filepath.Join(state, "log"+url.PathEscape(path))
 		s.Logs = append(s.Logs, &accesslog.Follower{Path: path, Format: format, State: place})
 	}
 	return s, nil

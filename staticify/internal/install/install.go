@@ -4,6 +4,7 @@ package install
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -18,24 +19,39 @@ import (
 // commandTimeout is what a server's test, or its reload, may take.
 const commandTimeout = time.Minute
 
+// intent is a file beside the others that holds what they were, from before they change until the server has taken
+// them, or they are what they were.
+const intent = ".before"
+
 // Files makes these the files in dir, runs the two commands, and puts the old files back when one of them fails. When
-// the files are there already it does nothing.
+// the files are there already it does nothing, unless a process was killed before the server had taken them.
 func Files(ctx context.Context, dir string, files map[string][]byte, test, reload []string) error {
 	present, err := read(dir, files)
-	if err != nil || maps.EqualFunc(present, files, bytes.Equal) {
+	if err != nil {
 		return err
 	}
+	before, killed := readIntent(dir)
+	switch {
+	case killed:
+	case maps.EqualFunc(present, files, bytes.Equal):
+		return nil
+	default:
+		before = present
+		if err := writeIntent(dir, before); err != nil {
+			return err
+		}
+	}
 	if err := write(dir, files); err != nil {
-		return errors.Join(err, write(dir, present))
+		return errors.Join(err, restore(dir, before))
 	}
 	refused := Run(ctx, test)
 	if refused == nil {
 		refused = Run(ctx, reload)
 	}
 	if refused == nil {
-		return nil
+		return os.Remove(filepath.Join(dir, intent))
 	}
-	if err := write(dir, present); err != nil {
+	if err := restore(dir, before); err != nil {
 		return errors.Join(refused, err)
 	}
 	var e *staticify.ConfigError
@@ -43,6 +59,31 @@ func Files(ctx context.Context, dir string, files map[string][]byte, test, reloa
 		e.Foreign = Run(context.WithoutCancel(ctx), test) != nil
 	}
 	return refused
+}
+
+// readIntent returns what the files were before a process began to change them that was killed.
+func readIntent(dir string) (before map[string][]byte, killed bool) {
+	text, err := os.ReadFile(filepath.Join(dir, intent))
+	if err != nil || json.Unmarshal(text, &before) != nil {
+		return nil, false
+	}
+	return before, true
+}
+
+func writeIntent(dir string, before map[string][]byte) error {
+	text, err := json.Marshal(before)
+	if err != nil {
+		return err
+	}
+	return write(dir, map[string][]byte{intent: text})
+}
+
+// restore puts the old files back.
+func restore(dir string, before map[string][]byte) error {
+	if err := write(dir, before); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(dir, intent))
 }
 
 // Run runs a command of the server's. The error is a *[staticify.ConfigError].

@@ -16,6 +16,7 @@ func Origin(w http.ResponseWriter, r *http.Request) {
 // body is "static " and its target.
 var Published = []string{
 	"/", "/blog/", "/blog", "/About/", "/caf%C3%A9/", "/blog/?page=2", "/blog/?page=2&s=x", "/a(b),c'd", "/x/y/z.html", "/~x/!$&*+;=:@/",
+	"/?s=www.example.com.br", "/?s=a", "/?s=a.gzip", "/?s=a.gz",
 }
 
 // canonical are targets that are answered with another one's page.
@@ -52,7 +53,11 @@ func CheckGate(t *testing.T, address, host string) {
 		}
 	}
 	for _, target := range Published {
-		want(target, Get(t, address, host, target), "static "+target)
+		got := Get(t, address, host, target)
+		want(target, got, "static "+target)
+		if coding := got.Header.Get("Content-Encoding"); coding != "" {
+			t.Errorf("%s: Content-Encoding %s, and the file is plain", target, coding)
+		}
 	}
 	for target, page := range canonical {
 		want(target, Get(t, address, host, target), "static "+page)

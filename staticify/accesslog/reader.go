@@ -25,6 +25,7 @@ type Stats struct {
 type Reader struct {
 	lines  lines
 	parser *parser
+	path   string // for errors
 	close  func() error
 	stats  Stats
 }
@@ -42,7 +43,7 @@ func Open(path string, f Format) (*Reader, error) {
 	}
 	buffered := bufio.NewReader(file)
 	r := NewReader(buffered, f)
-	r.close = file.Close
+	r.path, r.close = path, file.Close
 	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
 		unzipped, err := gzip.NewReader(buffered)
 		if err != nil {
@@ -66,6 +67,9 @@ func (r *Reader) Next() (*Hit, error) {
 		line, err := r.lines.next()
 		if err == io.EOF && r.lines.pending() {
 			line, err = r.lines.takeRest(), nil
+		}
+		if err != nil && err != io.EOF && r.path != "" {
+			err = fmt.Errorf("accesslog: %s: after line %d: %w", r.path, r.stats.Lines, err)
 		}
 		if err != nil {
 			return nil, err

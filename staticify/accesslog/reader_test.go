@@ -88,6 +88,7 @@ func TestOpen(t *testing.T) {
 		last = err
 	}
 	require.ErrorIs(t, last, io.ErrUnexpectedEOF)
+	require.ErrorContains(t, last, filepath.Join(dir, "cut")+": after line ")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad"), []byte{0x1f, 0x8b, 0}, 0o600))
 	_, err = Open(filepath.Join(dir, "bad"), Format{})
 	require.ErrorContains(t, err, "bad: ")

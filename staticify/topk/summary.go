@@ -8,7 +8,7 @@ import (
 
 // Item is a key and what is known about it.
 type Item struct {
-	Key     string
+	Key     string  // as it was added
 	Count   float64 // it occurred at most so often
 	Error   float64 // and at least Count-Error times
 	Clients int     // by about so many different clients, since it was last listed
@@ -159,8 +159,13 @@ func (s *Summary) order() []int32 {
 }
 
 // Merge adds what other has counted, as if s had seen both streams (Agarwal and others, "Mergeable Summaries",
-// PODS 2012). Other is not changed.
+// PODS 2012). Other is not changed. When it is full and smaller, s becomes as small: what other no longer knew cannot be
+// told from what never occurred.
 func (s *Summary) Merge(other *Summary) {
+	capacity := s.capacity
+	if len(other.entries) == other.capacity {
+		capacity = min(capacity, other.capacity)
+	}
 	mine, theirs := s.Unlisted(), other.Unlisted()
 	all := New(len(s.entries) + len(other.entries))
 	for i, e := range s.entries {
@@ -179,8 +184,8 @@ func (s *Summary) Merge(other *Summary) {
 			all.insert(e, other.clients[j])
 		}
 	}
-	merged := New(s.capacity)
-	for _, i := range all.order()[:min(len(all.entries), s.capacity)] {
+	merged := New(capacity)
+	for _, i := range all.order()[:min(len(all.entries), capacity)] {
 		merged.insert(all.entries[i], all.clients[i])
 	}
 	*s = *merged

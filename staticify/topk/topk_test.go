@@ -241,3 +241,26 @@ func TestAddAllocatesOnlyForNewKeys(t *testing.T) {
 	s.Add(key, 1)
 	require.Zero(t, testing.AllocsPerRun(100, func() { s.Add(key, 1) }))
 }
+
+// What a smaller Summary has forgotten is not taken for what never occurred.
+func TestMergeOfASmaller(t *testing.T) {
+	large, small := New(100), New(2)
+	large.Add([]byte("a"), 0)
+	for _, key := range []string{"b", "b", "c", "c", "d"} {
+		small.Add([]byte(key), 0)
+	}
+	for _, merge := range []func() *Summary{
+		func() *Summary { s := New(100); s.Merge(large); s.Merge(small); return s },
+		func() *Summary { s := New(2); s.Merge(small); s.Merge(large); return s },
+	} {
+		s := merge()
+		for key, n := range map[string]float64{"a": 1, "b": 2, "c": 2, "d": 1} {
+			if i, listed := s.lookup(key); listed {
+				require.GreaterOrEqual(t, s.entries[i].count, n, key)
+				require.LessOrEqual(t, s.entries[i].count-s.entries[i].error, n, key)
+			} else {
+				require.GreaterOrEqual(t, s.Unlisted(), n, key)
+			}
+		}
+	}
+}

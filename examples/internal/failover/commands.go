@@ -75,8 +75,8 @@ func (s *Site) Replay(ctx context.Context, rate float64, duration time.Duration,
 	if len(s.Pages.Logs) == 0 {
 		return &cli.UsageError{Err: errors.New("pages.logs is not configured: there is nothing to replay")}
 	}
-	if rate < 0 || rate > maxRate || duration < 0 {
-		return &cli.UsageError{Err: fmt.Errorf("want a rate of up to %d, and a positive duration", maxRate)}
+	if !validRate(rate) || duration < 0 {
+		return &cli.UsageError{Err: fmt.Errorf("want a rate from %v to %d, and a positive duration", minRate, maxRate)}
 	}
 	if rate > 0 {
 		s.Load.Rate = rate

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berryrack/berryrack/examples/internal/readme"
 	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
@@ -35,23 +36,12 @@ func TestUnit(t *testing.T) {
 
 // The README's sessions are what happens.
 func TestREADME(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	var want, got strings.Builder
-	session := false
-	for line := range strings.Lines(string(readme)) {
-		command, isCommand := strings.CutPrefix(line, "$ ")
-		switch {
-		case strings.HasPrefix(line, "```"):
-			session = line == "```console\n"
-		case session && isCommand:
+	for _, session := range readme.Blocks(t, "console") {
+		for _, run := range strings.Split(session, "$ ")[1:] {
+			command, want, _ := strings.Cut(run, "\n")
 			// testscript.Main has put us on the path.
-			output, _ := exec.Command("sh", "-c", command).CombinedOutput() // some are to fail
-			got.Write(output)
-		case session:
-			want.WriteString(line)
+			output, _ := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput() // some are to fail
+			require.Equal(t, want, string(output), command)
 		}
 	}
-	require.NotEmpty(t, want.String())
-	require.Equal(t, want.String(), got.String())
 }

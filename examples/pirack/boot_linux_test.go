@@ -208,7 +208,7 @@ func (b *bootedRack) gone(t *testing.T) {
 		}
 		return true
 	}, 20*time.Second, 50*time.Millisecond)
-	require.NoFileExists(t, b.state)
+	require.NoDirExists(t, b.state)
 }
 
 // swappable is the story's rack with roots that can be swapped.

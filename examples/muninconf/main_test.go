@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/berryrack/berryrack/examples/internal/readme"
 	"github.com/berryrack/berryrack/internal/lab"
 )
 
@@ -32,6 +33,26 @@ func TestScripts(t *testing.T) {
 		env.Setenv("CLOSED", port)
 		return closed.Close()
 	}})
+}
+
+// TestREADME follows the README word by word.
+func TestREADME(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	run := func(begins string) []readme.Ran { return readme.Each(t, dir, readme.Block(t, "", begins)) }
+	write("hosts.yaml", readme.Block(t, "", "masters:"))
+	write("moved.yaml", readme.Block(t, "", "hosts:"))
+	require.Equal(t, readme.Block(t, "", "[pi;"), run("muninconf gen")[0].Output)
+	var statuses []int
+	for _, ran := range run("mkdir") {
+		statuses = append(statuses, ran.Status)
+	}
+	require.Equal(t, []int{0, 3, 0, 0}, statuses, "the second one is -n")
+	require.Equal(t, readme.Block(t, "", "allow"), run("muninconf node")[0].Output)
+	require.Equal(t, readme.Block(t, "", "allow"), readme.Each(t, dir, "muninconf node -f hosts.yaml")[0].Output)
+	require.Equal(t, []readme.Ran{{Line: "muninconf diff munin-conf.d moved.yaml", Status: 3, Output: readme.Block(t, "", "web;")}}, run("muninconf diff"))
 }
 
 // TestServe runs the program until it is told to stop, as systemd would.

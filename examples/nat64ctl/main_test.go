@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berryrack/berryrack/examples/internal/nat64ctl"
 	"github.com/berryrack/berryrack/examples/internal/readme"
 	"github.com/berryrack/berryrack/internal/lab"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -44,4 +45,10 @@ func TestREADME(t *testing.T) {
 			require.Equal(t, want, string(output), command)
 		}
 	}
+}
+
+// The frontend's configuration in the README is one.
+func TestREADMEConfiguration(t *testing.T) {
+	_, err := nat64ctl.ReadFrontend("README.md", []byte(readme.Block(t, "", "listen:")))
+	require.NoError(t, err)
 }

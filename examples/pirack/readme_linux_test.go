@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,4 +45,42 @@ func TestREADMEBoot(t *testing.T) {
 
 	require.NoError(t, b.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, <-b.stopped, &b.stderr)
+}
+
+// TestREADME follows the README up to the fileserver, and its roots below a directory.
+func TestREADME(t *testing.T) {
+	dir := t.TempDir()
+	run := func(block string) (statuses []int) {
+		for _, ran := range readme.Each(t, dir, strings.ReplaceAll(block, "go run ./examples/pirack", "pirack")) {
+			statuses = append(statuses, ran.Status)
+			t.Log(ran.Line, ran.Status, ran.Output)
+		}
+		return statuses
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "rack.yaml"), []byte(readme.Block(t, "", "pool:")), 0o644))
+	require.Equal(t, []int{0}, run(readme.Block(t, "", "go run ./examples/pirack plan\n")))
+	require.Equal(t, []int{0, 0, 0}, run(readme.Block(t, "", "go run ./examples/pirack plan -f")), "nothing is left to do")
+
+	// Here the Pis' filesystems are directories.
+	export := func(client string) string { return filepath.Join(dir, "export", client) }
+	require.NoError(t, errors.Join(os.MkdirAll(export("10.46.189.2"), 0o755), os.MkdirAll(export("10.46.189.6"), 0o755)))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "golden/etc"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "golden/etc/hostname"), []byte("raspberrypi\n"), 0o644))
+	ofGolden := regexp.MustCompile(`(?m)^pirack roots (clone|sync) .*`)
+	below := func(begins string) []int {
+		block := strings.ReplaceAll(readme.Block(t, "", begins), "-f rack.yaml", "-f rack.yaml --destdir .")
+		return run(ofGolden.ReplaceAllString(block, "$0 --golden golden"))
+	}
+	require.Equal(t, []int{3, 0, 0}, below("pirack roots clone"))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "golden/etc/motd"), []byte("hello\n"), 0o644))
+	require.Equal(t, []int{3, 0}, below("pirack roots sync"))
+	require.Equal(t, []int{0}, below("pirack roots empty"))
+	www := filepath.Join(export("10.46.189.2"), "root/srv/www")
+	require.NoError(t, os.MkdirAll(www, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(www, "photo.jpg"), nil, 0o644))
+	push, _, _ := strings.Cut(readme.Block(t, "", "pirack roots push"), "\n") // the second one goes on
+	require.Equal(t, []int{0}, run(push+" --destdir ."))
+	require.FileExists(t, filepath.Join(export("10.46.189.6"), "root/srv/www/photo.jpg"))
+	rebuild, _, _ := strings.Cut(readme.Block(t, "", "pirack roots rebuild"), "\n") // the others ask Pis
+	require.Equal(t, []int{3}, run(rebuild+" --destdir . --golden golden"))
 }

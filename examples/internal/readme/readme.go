@@ -58,3 +58,26 @@ func Run(t testing.TB, dir string, blocks ...string) string {
 	}
 	return string(output)
 }
+
+// Ran is a line of a block that was run.
+type Ran struct {
+	Line   string
+	Status int
+	Output string // of both streams
+}
+
+// Each runs each line of a block with sh in a directory, whether the one before it
+// failed or not.
+func Each(t testing.TB, dir, block string) (all []Ran) {
+	t.Helper()
+	for line := range strings.Lines(block) {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+		cmd.Dir = dir
+		output, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatalf("README.md: %v", err)
+		}
+		all = append(all, Ran{strings.TrimSuffix(line, "\n"), cmd.ProcessState.ExitCode(), string(output)})
+	}
+	return all
+}

@@ -13,5 +13,6 @@ func TestBlocks(t *testing.T) {
 	require.Equal(t, []string{"one\n  deeper\n\nsame\n", "last\n"}, Blocks(t, ""))
 	require.Equal(t, []string{"echo two\n"}, Blocks(t, "sh"))
 	require.Equal(t, "last\n", Block(t, "", "la"))
+	require.Equal(t, []Ran{{"echo a", 0, "a\n"}, {"exit 3", 3, ""}}, Each(t, ".", "echo a\nexit 3\n"))
 	require.Contains(t, Run(t, ".", "cd .", "echo 1"), "1\n")
 }

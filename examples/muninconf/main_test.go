@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/berryrack/berryrack/examples/internal/readme"
-	"github.com/berryrack/berryrack/internal/lab"
 )
 
 func TestMain(m *testing.M) {
@@ -143,15 +142,4 @@ func (b *syncBuffer) field(text string) string {
 		value, _, _ := strings.Cut(rest, `"`)
 		return value
 	}
-}
-
-func TestUnit(t *testing.T) {
-	lab.Need(t, "systemd-analyze")
-	unit, err := os.ReadFile("muninconf.service")
-	require.NoError(t, err)
-	dir := t.TempDir()
-	path := filepath.Join(dir, "muninconf.service")
-	unit = bytes.ReplaceAll(unit, []byte("/usr/local/bin/muninconf"), []byte("/bin/true"))
-	require.NoError(t, os.WriteFile(path, unit, 0o644))
-	require.Empty(t, lab.Run(t, "systemd-analyze", "verify", path))
 }

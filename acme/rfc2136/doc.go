@@ -1,5 +1,5 @@
 // Package rfc2136 changes the records of a DNS server by dynamic update,
-// authenticated with TSIG: BIND, Knot DNS, NSD's and PowerDNS's primaries and
+// authenticated with TSIG: BIND, Knot DNS, PowerDNS and
 // others.
 //
 //	provider := &rfc2136.Provider{

@@ -131,7 +131,7 @@ func TestCrash(t *testing.T) {
 			s, _ := simulated(t, dir)
 			crash(t, s, Turn{}, after)
 
-			s, w := simulated(t, dir)
+			s, _ = simulated(t, dir)
 			std, out, _ := streams()
 			require.ErrorIs(t, s.Report(time.Hour, false, std), cli.ErrDifferent)
 			require.Contains(t, out.String(), "has not ended (perhaps not set: ")
@@ -140,7 +140,7 @@ func TestCrash(t *testing.T) {
 
 			// Either way out works, and again after a crash of its own.
 			crash(t, s, Turn{Back: then}, 0)
-			s, w = simulated(t, dir)
+			s, w := simulated(t, dir)
 			require.NoError(t, s.Flip(t.Context(), Turn{Back: then}, std))
 			want := map[bool][]netip.Addr{false: s.Standby, true: s.Primary}[then]
 			require.Equal(t, want, w.addresses("www.example.org."))

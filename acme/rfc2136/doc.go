@@ -1,6 +1,5 @@
 // Package rfc2136 changes the records of a DNS server by dynamic update,
-// authenticated with TSIG: BIND, Knot DNS, NSD's and PowerDNS's primaries and
-// others.
+// authenticated with TSIG: BIND, Knot DNS, PowerDNS and others.
 //
 //	provider := &rfc2136.Provider{
 //		Server: "[2001:db8::53]:53", // the primary

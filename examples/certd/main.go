@@ -21,11 +21,11 @@ Example: certd get --agree-tos www.example.org '*.example.org'`
 
 type grammar struct {
 	cli.Flags
-	Get    getCmd    `cmd:"" help:"Get a certificate for these names, unless there is one that is not due for renewal."`
-	Run    runCmd    `cmd:"" help:"Keep the certificates of the configuration, until stopped. SIGHUP reads it again."`
-	Status statusCmd `cmd:"" help:"Show expiry, next renewal and why, and the last error of each certificate."`
-	Renew  renewCmd  `cmd:"" help:"Replace a certificate now."`
-	Revoke revokeCmd `cmd:"" help:"Have the authority declare a certificate invalid."`
+	Get    getCmd    `cmd:"" help:"Get a certificate for these names, unless there is one that is not due for renewal." example:"get --agree-tos www.example.org '*.example.org'"`
+	Run    runCmd    `cmd:"" help:"Keep the certificates of the configuration, until stopped. SIGHUP reads it again." example:"run --out /srv/certificates"`
+	Status statusCmd `cmd:"" help:"Show expiry, next renewal and why, and the last error of each certificate." example:"status"`
+	Renew  renewCmd  `cmd:"" help:"Replace a certificate now." example:"renew www.example.org"`
+	Revoke revokeCmd `cmd:"" help:"Have the authority declare a certificate invalid." example:"revoke --reason key-compromise www.example.org"`
 }
 
 func main() {

@@ -16,15 +16,15 @@ Example: dnssecd enable example.org`
 
 type grammar struct {
 	cli.Flags
-	Enable   enableCmd   `cmd:"" help:"Sign a zone: the green button."`
-	Disable  disableCmd  `cmd:"" help:"Make a zone unsigned, its DS records first."`
-	Status   statusCmd   `cmd:"" help:"Show how zones and their keys are, and what they wait for."`
-	Plan     planCmd     `cmd:"" help:"Show what will happen to the keys, and when."`
-	DS       dsCmd       `cmd:"" name:"ds" help:"Print the DS set. Exits with 3, and says when, before it may be lodged."`
-	Roll     rollCmd     `cmd:"" help:"Roll a key over now, or to another algorithm."`
-	Run      runCmd      `cmd:"" help:"Look after the zones and serve them, until stopped. SIGHUP reads configuration and zones again."`
-	Simulate simulateCmd `cmd:"" help:"Live through years of a zone in seconds, in a temporary directory."`
-	Conf     confCmd     `cmd:"" name:"config" help:"Print the configuration of a secondary server. It holds secrets."`
+	Enable   enableCmd   `cmd:"" help:"Sign a zone: the green button." example:"enable example.org"`
+	Disable  disableCmd  `cmd:"" help:"Make a zone unsigned, its DS records first." example:"disable example.org"`
+	Status   statusCmd   `cmd:"" help:"Show how zones and their keys are, and what they wait for." example:"status example.org"`
+	Plan     planCmd     `cmd:"" help:"Show what will happen to the keys, and when." example:"plan --years 2 --svg plan.svg example.org"`
+	DS       dsCmd       `cmd:"" name:"ds" help:"Print the DS set. Exits with 3, and says when, before it may be lodged." example:"ds example.org"`
+	Roll     rollCmd     `cmd:"" help:"Roll a key over now, or to another algorithm." example:"roll ksk example.org --alg 15"`
+	Run      runCmd      `cmd:"" help:"Look after the zones and serve them, until stopped. SIGHUP reads configuration and zones again." example:"run -f dnssecd.yaml"`
+	Simulate simulateCmd `cmd:"" help:"Live through years of a zone in seconds, in a temporary directory." example:"simulate --years 5 --svg five-years.svg"`
+	Conf     confCmd     `cmd:"" name:"config" help:"Print the configuration of a secondary server. It holds secrets." example:"config knot"`
 }
 
 func main() {

@@ -15,12 +15,12 @@ Example: failover check -f failover.yaml`
 
 type grammar struct {
 	cli.Flags
-	Check    checkCmd    `cmd:"" help:"Compare pages and mirrors, try every service at the standby, look at the TTLs. Exits with 3 when something differs or is not yet safe."`
-	Load     loadCmd     `cmd:"" help:"Replay the access log against the standby. Exits with 3 when it does not keep up."`
-	Flip     flipCmd     `cmd:"" help:"Give the names the standby's addresses, and watch them arrive."`
-	FlipBack flipBackCmd `cmd:"" help:"Give the names the addresses that they had before."`
-	Report   reportCmd   `cmd:"" help:"Print what check, load and flip found last, for cron."`
-	Manifest manifestCmd `cmd:"" help:"List the files below a directory, for mirrors to be compared by."`
+	Check    checkCmd    `cmd:"" help:"Compare pages and mirrors, try every service at the standby, look at the TTLs. Exits with 3 when something differs or is not yet safe." example:"check -f failover.yaml"`
+	Load     loadCmd     `cmd:"" help:"Replay the access log against the standby. Exits with 3 when it does not keep up." example:"load --rate 500 --duration 1m"`
+	Flip     flipCmd     `cmd:"" help:"Give the names the standby's addresses, and watch them arrive." example:"flip -n"`
+	FlipBack flipBackCmd `cmd:"" help:"Give the names the addresses that they had before." example:"flip-back"`
+	Report   reportCmd   `cmd:"" help:"Print what check, load and flip found last, for cron." example:"report --max-age 2h"`
+	Manifest manifestCmd `cmd:"" help:"List the files below a directory, for mirrors to be compared by." example:"manifest -o MANIFEST /srv/mirror"`
 }
 
 func main() {

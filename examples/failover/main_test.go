@@ -10,6 +10,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/examples/internal/readme"
 )
 
 func TestMain(m *testing.M) {
@@ -21,24 +23,14 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true})
 }
 
-// blocks returns the README's blocks of a language.
-func blocks(t *testing.T, language string) (found []string) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		found = append(found, block[1])
-	}
-	return found
-}
-
 // varying are times, which no two runs have in common.
 var varying = regexp.MustCompile(`\b\d+(\.\d+)?(µs|ms|s)\b|\d{4}-\d\d-\d\dT\S+Z`)
 
 // TestREADME follows the README word by word.
 func TestREADME(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"go install ./examples/failover\n"}, blocks(t, "sh")) // testscript.Main has put us on the path
-	sessions := blocks(t, "console")
+	require.Equal(t, []string{"go install ./examples/failover\n"}, readme.Blocks(t, "sh")) // testscript.Main has put us on the path
+	sessions := readme.Blocks(t, "console")
 	require.Len(t, sessions, 1)
 	dir := t.TempDir()
 	for _, session := range strings.Split(sessions[0], "$ ")[1:] {
@@ -61,7 +53,7 @@ func TestREADMEConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
 	require.NoError(t, os.WriteFile(dir+"/flip.key", []byte("c2VjcmV0\n"), 0o600))
-	config := blocks(t, "yaml")
+	config := readme.Blocks(t, "yaml")
 	require.Len(t, config, 1)
 	require.NoError(t, os.WriteFile(dir+"/failover.yaml", []byte(strings.ReplaceAll(config[0], "/var/log/nginx", dir)), 0o600))
 	output, err := exec.CommandContext(t.Context(), "failover", "load", "-f", dir+"/failover.yaml", "--state", dir).CombinedOutput()

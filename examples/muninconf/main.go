@@ -20,12 +20,12 @@ Example: muninconf gen -f hosts.yaml -o /etc/munin/munin-conf.d`
 
 type grammar struct {
 	cli.Flags
-	Gen   genCmd   `cmd:"" help:"Write the master's configuration. Example: muninconf gen -f hosts.yaml -o /etc/munin/munin-conf.d"`
-	Node  nodeCmd  `cmd:"" help:"Print a node's allow lines. Example: muninconf node --master 2001:db8::1 --merge /etc/munin/munin-node.conf"`
-	Check checkCmd `cmd:"" help:"Say what munin would refuse or misread; exit 3 if anything. Example: muninconf check /etc/munin/munin.conf"`
-	Diff  diffCmd  `cmd:"" help:"Say what is different; exit 3 if anything. Example: muninconf diff /etc/munin/munin-conf.d hosts.yaml"`
-	Probe probeCmd `cmd:"" help:"Ask every node; exit 1 if the master could not collect from one. Example: muninconf probe -f hosts.yaml"`
-	Serve serveCmd `cmd:"" help:"Probe again and again, and show what was found as a munin node. Example: muninconf serve --munin [::]:4950"`
+	Gen   genCmd   `cmd:"" help:"Write the master's configuration." example:"gen -f hosts.yaml -o /etc/munin/munin-conf.d"`
+	Node  nodeCmd  `cmd:"" help:"Print a node's allow lines." example:"node --master 2001:db8::1 --merge /etc/munin/munin-node.conf"`
+	Check checkCmd `cmd:"" help:"Say what munin would refuse or misread; exit 3 if anything." example:"check /etc/munin/munin.conf"`
+	Diff  diffCmd  `cmd:"" help:"Say what is different; exit 3 if anything." example:"diff /etc/munin/munin-conf.d hosts.yaml"`
+	Probe probeCmd `cmd:"" help:"Ask every node; exit 1 if the master could not collect from one." example:"probe -f hosts.yaml"`
+	Serve serveCmd `cmd:"" help:"Probe again and again, and show what was found as a munin node." example:"serve --munin [::]:4950"`
 }
 
 func main() {

@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"github.com/berryrack/berryrack/internal/lab"
+	"github.com/berryrack/berryrack/examples/internal/readme"
 )
 
 func TestMain(m *testing.M) {
@@ -32,6 +32,26 @@ func TestScripts(t *testing.T) {
 		env.Setenv("CLOSED", port)
 		return closed.Close()
 	}})
+}
+
+// TestREADME follows the README word by word.
+func TestREADME(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	run := func(begins string) []readme.Ran { return readme.Each(t, dir, readme.Block(t, "", begins)) }
+	write("hosts.yaml", readme.Block(t, "", "masters:"))
+	write("moved.yaml", readme.Block(t, "", "hosts:"))
+	require.Equal(t, readme.Block(t, "", "[pi;"), run("muninconf gen")[0].Output)
+	var statuses []int
+	for _, ran := range run("mkdir") {
+		statuses = append(statuses, ran.Status)
+	}
+	require.Equal(t, []int{0, 3, 0, 0}, statuses, "the second one is -n")
+	require.Equal(t, readme.Block(t, "", "allow"), run("muninconf node")[0].Output)
+	require.Equal(t, readme.Block(t, "", "allow"), readme.Each(t, dir, "muninconf node -f hosts.yaml")[0].Output)
+	require.Equal(t, []readme.Ran{{Line: "muninconf diff munin-conf.d moved.yaml", Status: 3, Output: readme.Block(t, "", "web;")}}, run("muninconf diff"))
 }
 
 // TestServe runs the program until it is told to stop, as systemd would.
@@ -122,15 +142,4 @@ func (b *syncBuffer) field(text string) string {
 		value, _, _ := strings.Cut(rest, `"`)
 		return value
 	}
-}
-
-func TestUnit(t *testing.T) {
-	lab.Need(t, "systemd-analyze")
-	unit, err := os.ReadFile("muninconf.service")
-	require.NoError(t, err)
-	dir := t.TempDir()
-	path := filepath.Join(dir, "muninconf.service")
-	unit = bytes.ReplaceAll(unit, []byte("/usr/local/bin/muninconf"), []byte("/bin/true"))
-	require.NoError(t, os.WriteFile(path, unit, 0o644))
-	require.Empty(t, lab.Run(t, "systemd-analyze", "verify", path))
 }

@@ -11,7 +11,7 @@ import (
 
 // boots are the commands of a rack that is booted on this machine.
 type boots struct {
-	Boot       bootCmd       `cmd:"" help:"Boot the rack on this machine: each Pi, the fileserver and the switch."`
+	Boot       bootCmd       `cmd:"" help:"Boot the rack on this machine: each Pi, the fileserver and the switch." example:"boot -f rack.yaml"`
 	Box        boxCmd        `cmd:"" name:"boot-box" hidden:""`
 	Fileserver fileserverCmd `cmd:"" name:"boot-fileserver" hidden:""`
 }

@@ -69,12 +69,23 @@ func bootRack(t *testing.T, text string) *bootedRack {
 	require.NoError(t, os.MkdirAll(filepath.Join(golden, "srv/www/cgi-bin"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(golden, "srv/www/cgi-bin/sh"), []byte(shellScript), 0o755))
 
-	b.cmd = exec.Command(b.program, "boot", "-f", config, "--golden", golden, "--state", b.state)
+	began := time.Now()
+	b.start(t, exec.Command(b.program, "boot", "-f", config, "--golden", golden, "--state", b.state))
+	t.Logf("%d Pis up after %v", len(b.rack.Pis), time.Since(began).Round(10*time.Millisecond))
+	b.netnsTag, err = os.Readlink(b.netns)
+	require.NoError(t, err)
+	b.outside.Transport = &http.Transport{DialContext: b.dial, DisableKeepAlives: true}
+	return b
+}
+
+// start starts a pirack boot and waits until the rack is up.
+func (b *bootedRack) start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	b.cmd = cmd
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	b.cmd.Stderr = write
-	began := time.Now()
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // Pdeathsig
@@ -86,11 +97,6 @@ func bootRack(t *testing.T, text string) *bootedRack {
 	write.Close()
 	b.netns = b.awaitUp(t, read)
 	require.NotEmpty(t, b.netns, b.stderr.String())
-	t.Logf("%d Pis up after %v", len(b.rack.Pis), time.Since(began).Round(10*time.Millisecond))
-	b.netnsTag, err = os.Readlink(b.netns)
-	require.NoError(t, err)
-	b.outside.Transport = &http.Transport{DialContext: b.dial, DisableKeepAlives: true}
-	return b
 }
 
 // awaitUp reads what boot says until the rack is up, and returns where the
@@ -202,7 +208,7 @@ func (b *bootedRack) gone(t *testing.T) {
 		}
 		return true
 	}, 20*time.Second, 50*time.Millisecond)
-	require.NoFileExists(t, b.state)
+	require.NoDirExists(t, b.state)
 }
 
 // swappable is the story's rack with roots that can be swapped.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -105,15 +104,4 @@ func TestApplyWatchesANamespace(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "the old configuration stays") }, 20e9, 50e6)
 	cancel()
 	require.Equal(t, cli.Done, <-done)
-}
-
-func TestUnit(t *testing.T) {
-	lab.Need(t, "systemd-analyze")
-	unit, err := os.ReadFile("pirack.service")
-	require.NoError(t, err)
-	// The program is not installed here.
-	path := filepath.Join(t.TempDir(), "pirack.service")
-	text := strings.Replace(string(unit), "/usr/local/bin/pirack", "/bin/true", 1)
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-	require.Empty(t, lab.Run(t, "systemd-analyze", "verify", path))
 }

@@ -16,14 +16,14 @@ Example: pirack write -f rack.yaml -o rack && pirack install -f rack.yaml -o rac
 
 type grammar struct {
 	cli.Flags
-	Plan    planCmd       `cmd:"" help:"Print the rack: networks, VLANs, exports, ports, and what to look out for."`
-	Write   writeCmd      `cmd:"" help:"Write every file of the rack below a directory."`
-	Install installCmd    `cmd:"" help:"On the fileserver: copy its files into place and make them take effect."`
-	Check   checkCmd      `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned."`
-	Apply   applyCmd      `cmd:"" help:"On the fileserver: make the VLAN interfaces of the running kernel as planned."`
-	Drift   driftCmd      `cmd:"" help:"Ask a switch by SNMP in what its VLANs are not as planned."`
-	Cycle   cycleCmd      `cmd:"" help:"Power cycle a Pi through its switch, and wait until it answers."`
-	Status  rackStatusCmd `cmd:"" help:"On the fileserver: say how each Pi is: power, VLAN, root, and whether it answers."`
+	Plan    planCmd       `cmd:"" help:"Print the rack: networks, VLANs, exports, ports, and what to look out for." example:"plan -f rack.yaml"`
+	Write   writeCmd      `cmd:"" help:"Write every file of the rack below a directory." example:"write -f rack.yaml -o rack"`
+	Install installCmd    `cmd:"" help:"On the fileserver: copy its files into place and make them take effect." example:"install -f rack.yaml -o rack -n"`
+	Check   checkCmd      `cmd:"" help:"On the fileserver: see whether files and filesystems are as planned." example:"check -f rack.yaml"`
+	Apply   applyCmd      `cmd:"" help:"On the fileserver: make the VLAN interfaces of the running kernel as planned." example:"apply -f rack.yaml --watch"`
+	Drift   driftCmd      `cmd:"" help:"Ask a switch by SNMP in what its VLANs are not as planned." example:"drift -f rack.yaml --switch sw1"`
+	Cycle   cycleCmd      `cmd:"" help:"Power cycle a Pi through its switch, and wait until it answers." example:"cycle -f rack.yaml pi3"`
+	Status  rackStatusCmd `cmd:"" help:"On the fileserver: say how each Pi is: power, VLAN, root, and whether it answers." example:"status -f rack.yaml"`
 	Roots   rootsCmd      `cmd:"" help:"On the fileserver: make and keep the roots of the Pis."`
 	boots
 }

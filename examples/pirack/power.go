@@ -66,14 +66,14 @@ func (c *cycleCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return &cli.UsageError{Err: err}
 	}
+	if c.DryRun {
+		return c.explain(ctx, std, r, pis)
+	}
 	power, err := r.Power(ctx, c.State, pis, daemon.Logger(std.Err))
 	if err != nil {
 		return err
 	}
 	defer power.Close()
-	if c.DryRun {
-		return c.plan(std.Out, power.Explain(pis[0]))
-	}
 	if err := power.Recover(ctx); err != nil {
 		return err
 	}
@@ -81,8 +81,24 @@ func (c *cycleCmd) Run(ctx context.Context, std cli.Streams) error {
 	if c.JSON {
 		return errors.Join(err, printJSON(std.Out, report))
 	}
-	fmt.Fprintln(std.Out, report)
+	if err == nil || !report.Dark.IsZero() { // a refusal is no report
+		fmt.Fprintln(std.Out, report)
+	}
 	return err
+}
+
+// explain prints the commands that a person would type.
+func (c *cycleCmd) explain(ctx context.Context, std cli.Streams, r *rack.Rack, pis []rack.Pi) error {
+	power, err := r.Powering(ctx, c.State, pis)
+	if err != nil {
+		return err
+	}
+	defer power.Close()
+	steps, err := power.Explain(ctx, pis[0])
+	if err != nil {
+		return err
+	}
+	return c.plan(std.Out, steps)
 }
 
 // power returns who switches the Pi, nil when rack.yaml does not say how.

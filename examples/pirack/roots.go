@@ -18,14 +18,14 @@ import (
 )
 
 type rootsCmd struct {
-	Clone    cloneCmd    `cmd:"" help:"Make the roots of the Pis: copies of the golden tree, each Pi's own."`
-	Sync     syncCmd     `cmd:"" help:"Bring the roots up to the golden tree, while the Pis run."`
-	Push     pushCmd     `cmd:"" help:"Give a file that was written on one Pi to the others."`
-	Rebuild  rebuildCmd  `cmd:"" help:"Give a Pi a new root: off, swap, on. The old one is kept."`
-	Rollback rollbackCmd `cmd:"" help:"Give a Pi its former root back."`
-	Discard  discardCmd  `cmd:"" help:"Remove the former roots of Pis: there is no way back then."`
-	Status   statusCmd   `cmd:"" help:"Say what is known of the roots."`
-	Empty    emptyCmd    `cmd:"" help:"Remove what syncs have replaced, of Pis that have booted since."`
+	Clone    cloneCmd    `cmd:"" help:"Make the roots of the Pis: copies of the golden tree, each Pi's own." example:"roots clone -f rack.yaml --golden /srv/golden"`
+	Sync     syncCmd     `cmd:"" help:"Bring the roots up to the golden tree, while the Pis run." example:"roots sync -f rack.yaml -n"`
+	Push     pushCmd     `cmd:"" help:"Give a file that was written on one Pi to the others." example:"roots push -f rack.yaml --from pi1 /srv/www/photo.jpg"`
+	Rebuild  rebuildCmd  `cmd:"" help:"Give a Pi a new root: off, swap, on. The old one is kept." example:"roots rebuild -f rack.yaml pi1"`
+	Rollback rollbackCmd `cmd:"" help:"Give a Pi its former root back." example:"roots rollback -f rack.yaml pi1"`
+	Discard  discardCmd  `cmd:"" help:"Remove the former roots of Pis: there is no way back then." example:"roots discard -f rack.yaml pi1"`
+	Status   statusCmd   `cmd:"" help:"Say what is known of the roots." example:"roots status -f rack.yaml"`
+	Empty    emptyCmd    `cmd:"" help:"Remove what syncs have replaced, of Pis that have booted since." example:"roots empty -f rack.yaml pi1 --booted 2016-04-13T09:00:00Z"`
 }
 
 // place are the flags that say where roots are.

@@ -19,14 +19,14 @@ Example: poectl --simulate status && poectl cycle -f switch.yaml pi1`
 type grammar struct {
 	cli.Flags
 	poectl.Source
-	Status  statusCmd  `cmd:"" help:"Show all ports with their state and watts."`
-	On      onCmd      `cmd:"" help:"Switch ports on and wait for their devices."`
-	Off     offCmd     `cmd:"" help:"Switch ports off for good."`
-	Cycle   cycleCmd   `cmd:"" help:"Take the power of ports away, give it back, and wait for their devices."`
-	Stagger staggerCmd `cmd:"" help:"Switch many ports on, a few at a time and within the power budget."`
-	Recover recoverCmd `cmd:"" help:"Switch on what a crash left dark, which every command does first."`
-	Watch   watchCmd   `cmd:"" help:"Print what changes, until told to end."`
-	Munin   muninCmd   `cmd:"" help:"Answer munin as its plugin: the watts of each port."`
+	Status  statusCmd  `cmd:"" help:"Show all ports with their state and watts." example:"status --simulate"`
+	On      onCmd      `cmd:"" help:"Switch ports on and wait for their devices." example:"on pi1"`
+	Off     offCmd     `cmd:"" help:"Switch ports off for good." example:"off --yes pi1"`
+	Cycle   cycleCmd   `cmd:"" help:"Take the power of ports away, give it back, and wait for their devices." example:"cycle -n pi1"`
+	Stagger staggerCmd `cmd:"" help:"Switch many ports on, a few at a time and within the power budget." example:"stagger pi1 pi2 pi3"`
+	Recover recoverCmd `cmd:"" help:"Switch on what a crash left dark, which every command does first." example:"recover"`
+	Watch   watchCmd   `cmd:"" help:"Print what changes, until told to end." example:"watch --json"`
+	Munin   muninCmd   `cmd:"" help:"Answer munin as its plugin: the watts of each port." example:"munin config"`
 }
 
 func main() {

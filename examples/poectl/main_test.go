@@ -1,9 +1,11 @@
 package main
 
 import (
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 )
 
 func TestMain(m *testing.M) {
@@ -18,4 +20,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// Who commands poectl writes its journals with mode 0600: the same user must recover.
+func TestUnitRecoversAsRoot(t *testing.T) {
+	unit, err := os.ReadFile("poectl.service")
+	require.NoError(t, err)
+	require.NotContains(t, string(unit), "\nDynamicUser=")
+	require.NotContains(t, string(unit), "\nUser=")
+	require.Contains(t, string(unit), "poectl recover ")
 }

@@ -42,7 +42,7 @@ type Flags struct {
 }
 
 // Program is a program's name and its grammar: a pointer to a kong struct
-// whose commands have a method Run(context.Context, Streams) error.
+// whose commands have a tag example, and a method Run(context.Context, Streams) error.
 type Program struct {
 	Name        string
 	Description string // ends with an example
@@ -76,6 +76,9 @@ func (p Program) Run(ctx context.Context, args []string, std Streams) (status in
 		kong.Writers(std.Out, std.Err), kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std))
+	if err == nil {
+		err = p.examples(parser.Model.Node)
+	}
 	if err != nil {
 		panic(err) // a mistake in the grammar
 	}
@@ -86,6 +89,25 @@ func (p Program) Run(ctx context.Context, args []string, std Streams) (status in
 		err = command.Run()
 	}
 	return p.status(err, std.Err)
+}
+
+// examples has the help of each command end with its example: what follows the
+// program's name, in the tag of that name.
+func (p Program) examples(node *kong.Node) error {
+	for _, child := range node.Children {
+		if err := p.examples(child); err != nil {
+			return err
+		}
+	}
+	if node.Type != kong.CommandNode || node.Hidden || len(node.Children) > 0 {
+		return nil
+	}
+	example := node.Tag.Get("example")
+	if example == "" {
+		return fmt.Errorf("%s has no example", node.FullPath())
+	}
+	node.Detail = "Example: " + p.Name + " " + example
+	return nil
 }
 
 // status reports err and returns the exit status that it means.

@@ -14,7 +14,7 @@ import (
 
 type grammar struct {
 	Flags
-	Do command `cmd:"" help:"Do it."`
+	Do command `cmd:"" help:"Do it." example:"do well"`
 }
 
 type command struct {
@@ -98,4 +98,15 @@ func TestSecret(t *testing.T) {
 	_, err := Secret(path)
 	require.ErrorContains(t, err, "chmod 600")
 	require.NotContains(t, err.Error(), "s3cret")
+}
+
+// Each command's help has an example; a command without one is a mistake in the grammar.
+func TestExamples(t *testing.T) {
+	status, out, _ := run("do", "--help")
+	require.Equal(t, Done, status)
+	require.Contains(t, out, "\nExample: prog do well\n")
+	p := Program{Name: "prog", Grammar: &struct {
+		Do command `cmd:""`
+	}{}}
+	require.PanicsWithError(t, "prog do has no example", func() { p.Run(t.Context(), nil, Streams{}) })
 }

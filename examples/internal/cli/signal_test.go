@@ -16,7 +16,7 @@ import (
 
 type stuck struct {
 	Flags
-	Wait stuckCmd `cmd:""`
+	Wait stuckCmd `cmd:"" example:"wait"`
 }
 
 type stuckCmd struct{}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,6 +128,7 @@ func (d *day) text(breaches []string) string {
 	row("visitors at a time", v.number)
 	row("their connections in all", v.connections.Load())
 	row("requests", v.requests.Load())
+	row("requests a second that were asked for", v.rate)
 	row("requests a second", fmt.Sprintf("%.0f", float64(v.requests.Load())/visited))
 	row("visitors' errors", v.failures)
 	row("answered in the median", v.latency(0.5).Round(time.Millisecond/10))

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -75,8 +75,8 @@ func (s *Site) Replay(ctx context.Context, rate float64, duration time.Duration,
 	if len(s.Pages.Logs) == 0 {
 		return &cli.UsageError{Err: errors.New("pages.logs is not configured: there is nothing to replay")}
 	}
-	if rate < 0 || rate > maxRate || duration < 0 {
-		return &cli.UsageError{Err: fmt.Errorf("want a rate of up to %d, and a positive duration", maxRate)}
+	if !validRate(rate) || duration < 0 {
+		return &cli.UsageError{Err: fmt.Errorf("want a rate from %v to %d, and a positive duration", minRate, maxRate)}
 	}
 	if rate > 0 {
 		s.Load.Rate = rate
@@ -139,12 +139,23 @@ func (s *Site) asks(question string) bool {
 }
 
 // Manifest lists the files below dir, to a file or, with no name, to standard output.
+// The file may be below dir, where a mirror has it: it does not list itself.
 func Manifest(ctx context.Context, dir, file string, std cli.Streams) error {
 	bar := cli.Bar(std.Err, -1)
 	defer bar.Finish()
-	write := func(w io.Writer) error { return manifest.Write(ctx, w, dir, func() { bar.Add(1) }) }
+	progress := func() { bar.Add(1) }
 	if file == "" {
-		return write(std.Out)
+		return manifest.Write(ctx, std.Out, dir, progress)
 	}
-	return atomicfile.Write(file, func(f *os.File) error { return errors.Join(write(f), f.Chmod(0o644)) })
+	return atomicfile.Write(file, func(f *os.File) error {
+		self, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		own := []fs.FileInfo{self}
+		if former, err := os.Stat(file); err == nil {
+			own = append(own, former)
+		}
+		return errors.Join(manifest.Write(ctx, f, dir, progress, own...), f.Chmod(0o644))
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -154,6 +155,11 @@ func (s *Site) check(d *strictyaml.Document) error {
 	if len(s.Standby) == 0 {
 		d.Problem("standby", "no address given")
 	}
+	for i, addr := range s.Standby {
+		if slices.ContainsFunc(s.Primary, func(p netip.Addr) bool { return p.Unmap() == addr.Unmap() }) {
+			d.Problem(fmt.Sprintf("standby[%d]", i), "%s is an address of the primary", addr.Unmap())
+		}
+	}
 	s.checkSite(d)
 	s.checkDNS(d)
 	if s.Pages.Count < 0 || s.Pages.Count > maxPages {
@@ -229,6 +235,8 @@ func (s *Site) checkDNS(d *strictyaml.Document) {
 		switch {
 		case err != nil:
 			d.Problem(fmt.Sprintf("dns.names[%d]", i), "%v", err)
+		case slices.Contains(s.names, name):
+			d.Problem(fmt.Sprintf("dns.names[%d]", i), "%s is given twice", name)
 		case !acme.InZone(name, s.zone):
 			d.Problem(fmt.Sprintf("dns.names[%d]", i), "%s is not in the zone %s", name, s.zone)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -38,8 +37,8 @@ func (n nameserver) String() string {
 // rrset are the addresses of one name and type, with the TTL that caches may
 // keep them for. When there are none it is how long caches may keep that.
 type rrset struct {
-	addrs []netip.Addr // sorted
-	ttl   time.Duration
+	addrs []netip.Addr  // sorted
+	ttl   time.Duration // 0 without addresses
 }
 
 // records are a name's addresses: under dns.TypeA and dns.TypeAAAA.
@@ -54,13 +53,8 @@ func (r records) addresses() []netip.Addr {
 func (r records) has(addrs []netip.Addr) bool { return slices.Equal(r.addresses(), sortAddrs(addrs)) }
 
 // ttl is the longest that a cache may keep any address.
-func (r records) ttl() (longest time.Duration) {
-	for set := range maps.Values(r) {
-		if len(set.addrs) > 0 {
-			longest = max(longest, set.ttl)
-		}
-	}
-	return longest
+func (r records) ttl() time.Duration {
+	return max(r[dns.TypeA].ttl, r[dns.TypeAAAA].ttl)
 }
 
 // sortAddrs returns addresses in order, those of IPv4 first, each once.
@@ -130,7 +124,7 @@ func readSet(answer *dns.Msg, name string, qtype uint16, recursive bool) (rrset,
 	if !recursive && !answer.Authoritative {
 		return rrset{}, errors.New("the answer has no authority: is this a server of the zone?")
 	}
-	set := rrset{ttl: negativeTTL(answer)}
+	set := rrset{}
 	for _, rr := range answer.Answer {
 		header := rr.Header()
 		if header.Rrtype == dns.TypeCNAME {
@@ -138,22 +132,12 @@ func readSet(answer *dns.Msg, name string, qtype uint16, recursive bool) (rrset,
 		}
 		if header.Rrtype == qtype && strings.EqualFold(header.Name, name) {
 			set.addrs = append(set.addrs, addressOf(rr))
-			set.ttl = time.Duration(header.Ttl) * time.Second
+			// They must be equal (RFC 2181 section 5.2): of those that are not the longest counts.
+			set.ttl = max(set.ttl, time.Duration(header.Ttl)*time.Second)
 		}
 	}
 	set.addrs = sortAddrs(set.addrs)
 	return set, nil
-}
-
-// negativeTTL is how long a cache may keep that there is no such record
-// (RFC 2308 section 5).
-func negativeTTL(answer *dns.Msg) time.Duration {
-	for _, rr := range answer.Ns {
-		if soa, ok := rr.(*dns.SOA); ok {
-			return time.Duration(min(soa.Minttl, soa.Hdr.Ttl)) * time.Second
-		}
-	}
-	return 0
 }
 
 func addressOf(rr dns.RR) netip.Addr {

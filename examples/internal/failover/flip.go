@@ -84,9 +84,11 @@ func (s *Site) flip(ctx context.Context, t Turn, std cli.Streams) (*Outcome, err
 		return outcome, err
 	}
 	todo := next.todo(all)
+	if before.away() && !before.Done() {
+		todo = s.names // the provider may have been told what it has not yet published
+	}
 	outcome.Steps = next.steps(todo)
-	resumed := before.away() && !before.Done()
-	if len(todo) == 0 && !resumed {
+	if len(todo) == 0 {
 		fmt.Fprintf(std.Out, "nothing to do: all servers give the addresses already\n")
 		return outcome, nil
 	}

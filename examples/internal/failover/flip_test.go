@@ -131,7 +131,7 @@ func TestCrash(t *testing.T) {
 			s, _ := simulated(t, dir)
 			crash(t, s, Turn{}, after)
 
-			s, w := simulated(t, dir)
+			s, _ = simulated(t, dir)
 			std, out, _ := streams()
 			require.ErrorIs(t, s.Report(time.Hour, false, std), cli.ErrDifferent)
 			require.Contains(t, out.String(), "has not ended (perhaps not set: ")
@@ -139,10 +139,8 @@ func TestCrash(t *testing.T) {
 			require.Equal(t, after == 0, strings.Contains(out.String(), "not set: www.example.org."))
 
 			// Either way out works, and again after a crash of its own.
-			if after > 0 || !then { // there is something to be set
-				crash(t, s, Turn{Back: then}, 0)
-				s, w = simulated(t, dir)
-			}
+			crash(t, s, Turn{Back: then}, 0)
+			s, w := simulated(t, dir)
 			require.NoError(t, s.Flip(t.Context(), Turn{Back: then}, std))
 			want := map[bool][]netip.Addr{false: s.Standby, true: s.Primary}[then]
 			require.Equal(t, want, w.addresses("www.example.org."))
@@ -257,6 +255,47 @@ func TestNotInTime(t *testing.T) {
 	require.ErrorContains(t, err, "has not ended (set, but not seen everywhere)")
 	s.setter, s.DNS.Wait = w, time.Minute
 	require.NoError(t, s.Flip(t.Context(), Turn{}, std))
+}
+
+// A provider publishes late: what servers give says nothing of what it has been told.
+func TestFlipBackOfWhatIsNotYetPublished(t *testing.T) {
+	s, w := simulated(t, t.TempDir())
+	s.DNS.Wait = 200 * time.Millisecond
+	told := map[string][]netip.Addr{}
+	s.setter = setter(func(name string, addresses []netip.Addr) error {
+		told[name] = addresses
+		return nil
+	})
+	std, _, _ := streams()
+	require.ErrorContains(t, s.Flip(t.Context(), Turn{}, std), "not in time")
+	require.Equal(t, s.Primary, w.addresses("www.example.org."))
+	require.NoError(t, s.Flip(t.Context(), Turn{Back: true}, std))
+	require.Equal(t, s.Primary, told["www.example.org."])
+	require.Equal(t, s.Primary, told["example.org."])
+}
+
+// A record that is gone is still in caches.
+func TestRecordGone(t *testing.T) {
+	s, w := simulated(t, t.TempDir())
+	look := func() string {
+		a, _, err := s.checkTTL(t.Context())
+		require.NoError(t, err)
+		var text strings.Builder
+		for _, item := range a.Items {
+			text.WriteString(item.What + ": " + item.Detail + "\n")
+		}
+		return text.String()
+	}
+	w.ttl = time.Hour
+	require.Contains(t, look(), "example.org. AAAA: its TTL is 1h0m0s")
+	w.ttl = time.Minute
+	for name := range w.zone {
+		w.zone[name] = s.Primary[:1] // no IPv6
+	}
+	require.Contains(t, look(), "example.org. AAAA: its TTL is 0s since")
+	now := time.Now().Add(2 * time.Hour)
+	s.now = func() time.Time { return now }
+	require.Empty(t, look())
 }
 
 func TestProviderRefuses(t *testing.T) {

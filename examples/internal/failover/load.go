@@ -27,13 +27,14 @@ const (
 	defaultLoad   = time.Minute
 	defaultP99    = time.Second
 	defaultErrors = 0.001
+	minRate       = 0.001 // requests a second
 	maxRate       = 100_000
 	maxUnderWay   = 4096 // requests; more count as errors
 )
 
 func (l Load) check(d *strictyaml.Document) {
-	if l.Rate < 0 || l.Rate > maxRate {
-		d.Problem("load.rate", "want requests a second, up to %d", maxRate)
+	if !validRate(l.Rate) {
+		d.Problem("load.rate", "want requests a second, from %v to %d", minRate, maxRate)
 	}
 	if l.Duration <= 0 {
 		d.Problem("load.duration", "want a positive duration")
@@ -41,10 +42,13 @@ func (l Load) check(d *strictyaml.Document) {
 	if l.P99 <= 0 {
 		d.Problem("load.p99", "want a positive duration")
 	}
-	if l.Errors < 0 || l.Errors > 1 {
+	if !(l.Errors >= 0 && l.Errors <= 1) { // .nan is neither
 		d.Problem("load.errors", "want a share of the requests, from 0 to 1")
 	}
 }
+
+// validRate reports whether requests can be sent at a rate; 0 stands for another.
+func validRate(rate float64) bool { return rate == 0 || rate >= minRate && rate <= maxRate }
 
 // Seconds is a duration that JSON has as a number of seconds.
 type Seconds time.Duration
@@ -72,8 +76,8 @@ type Figures struct {
 	Rate     float64 `json:"rate"` // that was chosen, a second
 	Elapsed  Seconds `json:"elapsed_seconds"`
 	Sent     int     `json:"sent"`
-	Errors   int     `json:"errors"`   // no answer, a server's error, or too many under way
-	Other    int     `json:"other"`    // answers with another status than the log's
+	Errors   int     `json:"errors"`   // no answer, an error where the log has none, or too many under way
+	Other    int     `json:"other"`    // other answers with another status than the log's
 	Answered float64 `json:"answered"` // a second
 	P50      Seconds `json:"p50_seconds"`
 	P90      Seconds `json:"p90_seconds"`
@@ -218,7 +222,7 @@ func (r *replay) count(due time.Time, h hit, status int, err error) {
 	f := &r.figures
 	f.Sent++
 	r.latency.add(time.Since(due))
-	if err == nil && status >= 500 && h.status < 500 {
+	if err == nil && status >= 400 && status/100 > h.status/100 && h.status < 500 {
 		err = fmt.Errorf("%s: status %d, the log has %d", h.target, status, h.status)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/examples/internal/cli"
 )
 
 func TestHistogram(t *testing.T) {
@@ -76,14 +79,14 @@ func TestLoadCountsErrors(t *testing.T) {
 		}
 	})
 	s := hosts(t, nil, standby)
-	s.log(t, "GET /ok?x=1 304", "GET /broken 200", "GET /gone 200", "GET /gone 404", "GET /reset 200", "GET /broken 500", "DELETE /ok 200")
+	s.log(t, "GET /ok?x=1 304", "GET /broken 200", "GET /gone 200", "GET /gone 502", "GET /reset 200", "GET /broken 500", "DELETE /ok 200")
 	s.Load = Load{Rate: 1000, Duration: 60 * time.Millisecond, P99: time.Minute, Errors: 0.5}
 	a, err := s.load(t.Context(), func() {})
 	require.NoError(t, err)
 	require.Equal(t, Same, a.State, a.Items)
 	require.Equal(t, 60, a.Load.Sent)
-	require.Equal(t, 20, a.Load.Errors)
-	require.Equal(t, 10, a.Load.Other)
+	require.Equal(t, 30, a.Load.Errors, "what the log's visitors got must be there")
+	require.Equal(t, 10, a.Load.Other, "what was broken may be gone")
 	require.NotEmpty(t, a.Load.Error)
 	mu.Lock()
 	require.Equal(t, 10, asked["GET /ok?x=1"])
@@ -94,7 +97,7 @@ func TestLoadCountsErrors(t *testing.T) {
 	a, err = s.load(t.Context(), func() {})
 	require.NoError(t, err)
 	require.Equal(t, Different, a.State)
-	require.Contains(t, a.Items[0].Detail, "33.33 % of the requests failed, 0.10 % may")
+	require.Contains(t, a.Items[0].Detail, "50.00 % of the requests failed, 0.10 % may")
 }
 
 // A host that is too slow to send blames nobody else.
@@ -107,6 +110,21 @@ func TestLateHere(t *testing.T) {
 	a := r.judge(Load{P99: time.Second, Errors: 1})
 	require.Equal(t, Unknown, a.State)
 	require.Contains(t, a.Items[0].Detail, "sent requests up to 1.5s late")
+}
+
+// A rate of which no request would ever be due, or all at once, is none.
+func TestRates(t *testing.T) {
+	s := hosts(t, nil, nil)
+	s.log(t, "GET / 200")
+	std, _, _ := streams()
+	for _, rate := range []float64{-1, 1e-12, maxRate + 1, math.NaN(), math.Inf(1)} {
+		var usage *cli.UsageError
+		require.ErrorAs(t, s.Replay(t.Context(), rate, time.Millisecond, false, std), &usage, "%v", rate)
+		_, err := read("test.yaml", fmt.Appendf(nil, "{primary: [192.0.2.1], standby: [192.0.2.2], load: {rate: %v}}", rate))
+		require.Error(t, err, "%v", rate)
+	}
+	_, err := read("test.yaml", []byte("{primary: [192.0.2.1], standby: [192.0.2.2], load: {errors: .nan}}"))
+	require.ErrorContains(t, err, "load.errors")
 }
 
 func TestLoadOfNothing(t *testing.T) {

@@ -142,7 +142,7 @@ func openManifest(ctx context.Context, from *origin, m *Mirror, path string) (st
 	}
 	if response.StatusCode != http.StatusOK {
 		response.Body.Close()
-		return "", nil, fmt.Errorf("%s: %s: %s", from, where, response.Status)
+		return "", nil, fmt.Errorf("%s: %s: %s", from, where, status(response))
 	}
 	return from.role + " " + where, response.Body, nil
 }
@@ -182,8 +182,10 @@ func askForFile(ctx context.Context, standby *origin, base *url.URL, e manifest.
 	response.Body.Close()
 	switch {
 	case response.StatusCode != http.StatusOK:
-		return Item{e.Path, Different, "the standby answers " + response.Status}
-	case e.Size >= 0 && response.ContentLength >= 0 && response.ContentLength != e.Size:
+		return Item{e.Path, Different, "the standby answers " + status(response)}
+	case e.Size >= 0 && response.ContentLength < 0:
+		return Item{e.Path, Unknown, "the standby does not say how large it is"}
+	case e.Size >= 0 && response.ContentLength != e.Size:
 		return Item{e.Path, Different, fmt.Sprintf("the standby gives %d bytes of %d", response.ContentLength, e.Size)}
 	}
 	return Item{e.Path, Same, ""}

@@ -130,6 +130,24 @@ func TestSample(t *testing.T) {
 	require.Equal(t, len(entries), same)
 }
 
+// An origin that answers anything with a page has no files.
+func TestSampleOfLies(t *testing.T) {
+	entries := someEntries(3)[1:]
+	liar := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.Header().Set("Transfer-Encoding", "chunked")
+			return
+		}
+		mirror(entries, none).ServeHTTP(w, r)
+	})
+	s := hosts(t, mirror(entries, none), liar)
+	differs, _ := compareMirror(t, s, Mirror{URL: "http://www.example.org/m/", Sample: 2})
+	require.ElementsMatch(t, []string{
+		entries[0].Path + ": the standby does not say how large it is",
+		entries[1].Path + ": the standby does not say how large it is",
+	}, differs)
+}
+
 func TestMirrorErrors(t *testing.T) {
 	s := hosts(t, http.NotFoundHandler(), mirror(nil, none))
 	s.Mirrors = []Mirror{{URL: "http://www.example.org/m/", Manifest: "MANIFEST"}}

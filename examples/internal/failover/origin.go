@@ -15,7 +15,7 @@ import (
 const (
 	userAgent      = "berryrack-failover"
 	requestTimeout = 30 * time.Second
-	maxPage        = 8 << 20 // bytes of a page that are looked at
+	maxPage        = 8 << 20 // bytes of a page that are looked at; a larger one cannot be compared
 )
 
 // origin is the site as one host serves it, whatever the DNS says.
@@ -69,7 +69,12 @@ func (o *origin) do(ctx context.Context, method, target string) (*http.Response,
 type render struct {
 	status int
 	header http.Header
-	body   []byte // the first maxPage bytes
+	body   []byte // its first bytes: one more than maxPage of a page that is too large
+}
+
+// status is that of an answer, in the standard's words: the server's may be anything.
+func status(response *http.Response) string {
+	return fmt.Sprintf("%d %s", response.StatusCode, http.StatusText(response.StatusCode))
 }
 
 // get fetches a page.
@@ -81,7 +86,7 @@ func (o *origin) get(ctx context.Context, target string) (render, error) {
 		return render{}, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxPage))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxPage+1))
 	if err != nil {
 		return render{}, fmt.Errorf("%s: %s: %w", o, target, err)
 	}

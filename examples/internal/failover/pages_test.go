@@ -78,6 +78,27 @@ func TestPrimaryIsDown(t *testing.T) {
 	require.Contains(t, a.Items[0].Detail, "primary 192.0.2.1")
 }
 
+// Of a page that is too large not all was looked at.
+func TestLargePage(t *testing.T) {
+	serve := func(last string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Write(make([]byte, maxPage))
+			w.Write([]byte(last))
+		})
+	}
+	s := hosts(t, serve("a"), serve("b"))
+	s.log(t, "GET / 200")
+	a, err := s.comparePages(t.Context(), func() {})
+	require.NoError(t, err)
+	require.Equal(t, Unknown, a.State)
+	require.Contains(t, a.Items[0].Detail, "larger than 8 MiB")
+	s = hosts(t, serve(""), serve(""))
+	s.log(t, "GET / 200")
+	a, err = s.comparePages(t.Context(), func() {})
+	require.NoError(t, err)
+	require.Equal(t, Same, a.State, a.Items)
+}
+
 func TestNoPages(t *testing.T) {
 	s := hosts(t, nil, nil)
 	s.log(t, "POST / 200")

@@ -70,6 +70,9 @@ func (c comparison) compare(primary, standby [2]render) (State, string) {
 			return Different, fmt.Sprintf("%s %q, the primary's is %q", name, b, a)
 		}
 	}
+	if len(p.body) > maxPage || len(s.body) > maxPage {
+		return Unknown, fmt.Sprintf("larger than %d MiB: compare it as a mirror's file", maxPage>>20)
+	}
 	if bytes.Equal(p.body, s.body) {
 		return Same, ""
 	}

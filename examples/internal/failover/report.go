@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/berryrack/berryrack/examples/internal/cli"
 )
@@ -144,7 +146,7 @@ func (r Report) print(w io.Writer, asJSON bool, now time.Time) error {
 		}
 		fmt.Fprintf(w, "%-9s %-9s %s%s\n", a.Question, a.State, a.Summary, age)
 		for _, item := range a.Items {
-			fmt.Fprintf(w, "    %-9s %s: %s\n", item.State, item.What, item.Detail)
+			fmt.Fprintf(w, "    %-9s %s: %s\n", item.State, oneLine(item.What), oneLine(item.Detail))
 		}
 		if a.More > 0 {
 			fmt.Fprintf(w, "    and %d more\n", a.More)
@@ -154,4 +156,13 @@ func (r Report) print(w io.Writer, asJSON bool, now time.Time) error {
 		fmt.Fprintf(w, "%-9s %s\n", "flip", r.Flip)
 	}
 	return nil
+}
+
+// oneLine quotes what a log, a page or a manifest may have made up: a report has no
+// lines of theirs, and nothing that a terminal would obey.
+func oneLine(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }

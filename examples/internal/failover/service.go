@@ -150,7 +150,7 @@ func (c *Service) http(ctx context.Context, host *origin, now time.Time) error {
 	case err != nil:
 		return err
 	case c.Status == 0 && response.StatusCode >= 400, c.Status != 0 && response.StatusCode != c.Status:
-		return fmt.Errorf("status %s", response.Status)
+		return fmt.Errorf("status %s", status(response))
 	case !strings.Contains(string(body), c.Contains):
 		return fmt.Errorf("%q is not in the page", c.Contains)
 	}
@@ -188,23 +188,31 @@ func (c *Service) tcp(ctx context.Context, dial dialFunc, addr netip.Addr) error
 }
 
 func (c *Service) dns(ctx context.Context, dial dialFunc, addr netip.Addr) error {
-	qtype := dns.StringToType[strings.ToUpper(c.Type)]
-	answer, err := exchange(ctx, dial, netip.AddrPortFrom(addr, uint16(c.Port)), c.DNS, qtype, false)
-	switch {
-	case err != nil:
+	answer, err := exchange(ctx, dial, netip.AddrPortFrom(addr, uint16(c.Port)), c.DNS, c.qtype(), false)
+	if err != nil {
 		return err
-	case answer.Rcode != dns.RcodeSuccess:
+	}
+	return c.judge(answer)
+}
+
+func (c *Service) qtype() uint16 { return dns.StringToType[strings.ToUpper(c.Type)] }
+
+// judge says what is wrong with an answer.
+func (c *Service) judge(answer *dns.Msg) error {
+	if answer.Rcode != dns.RcodeSuccess {
 		return errors.New(dns.RcodeToString[answer.Rcode])
-	case len(answer.Answer) == 0:
-		return errors.New("no such record")
-	case len(c.Answer) == 0:
-		return nil
 	}
 	var addrs []netip.Addr
 	for _, rr := range answer.Answer {
-		if rr.Header().Rrtype == qtype {
+		if rr.Header().Rrtype == c.qtype() {
 			addrs = append(addrs, addressOf(rr))
 		}
+	}
+	switch {
+	case len(addrs) == 0:
+		return errors.New("no such record")
+	case len(c.Answer) == 0:
+		return nil
 	}
 	if !slices.Equal(sortAddrs(addrs), sortAddrs(c.Answer)) {
 		return fmt.Errorf("it answers %v", sortAddrs(addrs))

@@ -20,6 +20,14 @@ func TestServices(t *testing.T) {
 		if r.Host != "www.example.org" && r.Host != "example.com" { // example.com is in httptest's certificate
 			w.WriteHeader(http.StatusMisdirectedRequest)
 		}
+		if r.URL.Path == "/escape" {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				io.WriteString(conn, "HTTP/1.1 503 \x1b[2J\r\n\r\n")
+				conn.Close()
+			}
+			return
+		}
 		if r.URL.Path == "/gone" {
 			http.NotFound(w, r)
 			return
@@ -60,6 +68,7 @@ func TestServices(t *testing.T) {
 		{Service{DNS: "www.example.org.", Type: "A", Port: 53, Answer: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, nil, time.Time{}, ""},
 		{Service{DNS: "www.example.org.", Type: "A", Port: 53, Answer: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}, nil, time.Time{}, "it answers [192.0.2.1]"},
 		{Service{DNS: "www.example.org.", Type: "AAAA", Port: 53}, nil, time.Time{}, "no such record"},
+		{Service{HTTP: "http://www.example.org/escape"}, nil, time.Time{}, "status 503 Service Unavailable"},
 		{Service{DNS: "www.example.org.", Type: "A", Port: 54}, nil, time.Time{}, "nothing at 192.0.2.2:54"},
 	} {
 		t.Run(tt.service.String()+" "+tt.says, func(t *testing.T) {
@@ -81,6 +90,14 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// An alias alone is no address.
+func TestServiceAlias(t *testing.T) {
+	rr, err := dns.NewRR("www.example.org. 60 CNAME web.example.net.")
+	require.NoError(t, err)
+	c := Service{DNS: "www.example.org.", Type: "A"}
+	require.ErrorContains(t, c.judge(&dns.Msg{Answer: []dns.RR{rr}}), "no such record")
+}
+
 // What a server says is judged by type, name and authority.
 func TestReadSet(t *testing.T) {
 	const name = "www.example.org."
@@ -92,6 +109,7 @@ func TestReadSet(t *testing.T) {
 		ttl       time.Duration
 	}{
 		{[]string{"www.example.org. 300 A 192.0.2.2", "WWW.example.org. 300 A 192.0.2.1"}, 0, true, "[192.0.2.1 192.0.2.2]", 5 * time.Minute},
+		{[]string{"www.example.org. 86400 A 192.0.2.1", "www.example.org. 60 A 192.0.2.2"}, 0, true, "[192.0.2.1 192.0.2.2]", 24 * time.Hour},
 		{[]string{"other.example.org. 300 A 192.0.2.2"}, 0, true, "[]", 0},
 		{nil, dns.RcodeNameError, true, "[]", 0},
 		{nil, dns.RcodeRefused, true, "REFUSED", 0},

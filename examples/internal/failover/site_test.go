@@ -48,6 +48,22 @@ func TestProviders(t *testing.T) {
 	}
 }
 
+// A standby that is the primary is compared with itself, and always up to date.
+func TestNoTwoHosts(t *testing.T) {
+	_, err := read("failover.yaml", []byte(`{primary: [192.0.2.1, "2001:db8::1"], standby: ["::ffff:192.0.2.1"],
+		dns: {zone: example.org, names: [example.org, Example.ORG], nameservers: [192.0.2.53]}}`))
+	require.ErrorContains(t, err, "standby[0]: 192.0.2.1 is an address of the primary")
+	require.ErrorContains(t, err, "dns.names[1]: example.org. is given twice")
+}
+
+// What others have named is one line, and no terminal obeys it.
+func TestReportOfHostileNames(t *testing.T) {
+	r := newReport([]Answer{answer(QuestionMirrors, []Item{{"a\nservices  same", Different, "\x1b[2J"}}, "")}, nil)
+	_, out, _ := streams()
+	require.NoError(t, r.print(out, false, time.Now()))
+	require.Equal(t, "mirrors   different 1 different\n    different \"a\\nservices  same\": \"\\x1b[2J\"\n", out.String())
+}
+
 // log writes an access log with these requests, "GET /x 200", a second apart.
 func (s *Site) log(t *testing.T, requests ...string) {
 	var text bytes.Buffer

@@ -121,12 +121,13 @@ func (s *Site) checkTTL(ctx context.Context) (Answer, []seen, error) {
 	for _, name := range s.names {
 		found := false
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+			what := name + " " + dns.TypeToString[qtype]
 			ttl, known := longestTTL(all, name, qtype)
-			if !known {
+			found = found || known
+			// A record that is gone may still be in caches.
+			if !known && (histories[what] == nil || !complete) {
 				continue
 			}
-			found = true
-			what := name + " " + dns.TypeToString[qtype]
 			if histories[what] == nil {
 				histories[what] = &history{}
 			}

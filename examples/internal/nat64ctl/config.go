@@ -13,11 +13,11 @@ import (
 
 // Config is `nat64ctl config`: other programs' configuration.
 type Config struct {
-	TAYGA   configTAYGA   `cmd:"" name:"tayga" help:"The translator TAYGA: tayga.conf."`
-	Jool    configJool    `cmd:"" name:"jool" help:"The translator Jool: a file for jool file handle."`
-	Unbound configUnbound `cmd:"" name:"unbound" help:"unbound as a DNS64."`
-	BIND    configBIND    `cmd:"" name:"bind" help:"BIND as a DNS64: for options or a view."`
-	Radvd   configRadvd   `cmd:"" name:"radvd" help:"radvd announcing the prefix."`
+	TAYGA   configTAYGA   `cmd:"" name:"tayga" help:"The translator TAYGA: tayga.conf." example:"config tayga --prefix 2001:db8:64::/96"`
+	Jool    configJool    `cmd:"" name:"jool" help:"The translator Jool: a file for jool file handle." example:"config jool --prefix 64:ff9b::/96"`
+	Unbound configUnbound `cmd:"" name:"unbound" help:"unbound as a DNS64." example:"config unbound --prefix 64:ff9b::/96"`
+	BIND    configBIND    `cmd:"" name:"bind" help:"BIND as a DNS64: for options or a view." example:"config bind --prefix 64:ff9b::/96 --map 10.0.0.0/8=none"`
+	Radvd   configRadvd   `cmd:"" name:"radvd" help:"radvd announcing the prefix." example:"config radvd --interface eth0 --prefix 64:ff9b::/96 --for 2.20"`
 }
 
 // of is what each of them needs.

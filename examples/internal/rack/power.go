@@ -37,10 +37,22 @@ func (s Switch) hasPower() bool { return s.PoE != "" && s.hasSNMP() }
 // Power dials the switches of the Pis. The journals are kept in the directory
 // state. A Pi without power ([Rack.HasPower]) is an error.
 func (r *Rack) Power(ctx context.Context, state string, pis []Pi, logger *slog.Logger) (*Powered, error) {
-	p := &Powered{rack: r, controllers: map[string]*poe.Controller{}}
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, err
 	}
+	return r.powered(ctx, state, poe.OpenJournal, pis, logger)
+}
+
+// Powering is [Rack.Power] for [Powered.Explain] alone: it makes no file.
+func (r *Rack) Powering(ctx context.Context, state string, pis []Pi) (*Powered, error) {
+	return r.powered(ctx, state, poe.ReadJournal, pis, nil)
+}
+
+// opener opens a journal.
+type opener func(path string) (*poe.Journal, error)
+
+func (r *Rack) powered(ctx context.Context, state string, open opener, pis []Pi, logger *slog.Logger) (*Powered, error) {
+	p := &Powered{rack: r, controllers: map[string]*poe.Controller{}}
 	for _, pi := range pis {
 		if !r.HasPower(pi) {
 			return nil, errors.Join(fmt.Errorf("%s: rack.yaml must say the address, poe and snmp of its switch", pi.Name), p.Close())
@@ -48,20 +60,20 @@ func (r *Rack) Power(ctx context.Context, state string, pis []Pi, logger *slog.L
 		if p.controllers[pi.Switch] != nil {
 			continue
 		}
-		if err := p.dial(ctx, pi.Switch, state, logger); err != nil {
+		if err := p.dial(ctx, pi.Switch, state, open, logger); err != nil {
 			return nil, errors.Join(fmt.Errorf("switch %s: %w", pi.Switch, err), p.Close())
 		}
 	}
 	return p, nil
 }
 
-func (p *Powered) dial(ctx context.Context, name, state string, logger *slog.Logger) error {
+func (p *Powered) dial(ctx context.Context, name, state string, open opener, logger *slog.Logger) error {
 	s, _ := p.rack.switchNamed(name)
 	guard, err := p.rack.guard(s)
 	if err != nil {
 		return err
 	}
-	journal, err := poe.OpenJournal(filepath.Join(state, name+".json"))
+	journal, err := open(filepath.Join(state, name+".json"))
 	if err != nil {
 		return err
 	}
@@ -131,17 +143,14 @@ func (p *Powered) On(ctx context.Context, pi Pi) error {
 	return err
 }
 
-// Explain returns how a person would cycle the Pi.
-func (p *Powered) Explain(pi Pi) []string {
+// Explain returns the commands that a person would cycle the Pi with. What the guard
+// would refuse is an error.
+func (p *Powered) Explain(ctx context.Context, pi Pi) ([]string, error) {
 	c, id, err := p.of(pi)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	e, ok := c.PSE.(poe.Explainer)
-	if !ok {
-		return nil
-	}
-	return []string{e.Explain(poe.Step{Port: id, Admin: poe.AdminDisabled}), e.Explain(poe.Step{Port: id, Admin: poe.AdminEnabled})}
+	return c.Explain(ctx, id, poe.AdminDisabled, poe.AdminEnabled)
 }
 
 func (r *Rack) switchNamed(name string) (Switch, bool) {

@@ -42,6 +42,15 @@ func switched(t *testing.T) *Rack {
 func TestPower(t *testing.T) {
 	r := switched(t)
 	state := filepath.Join(t.TempDir(), "state")
+	planning, err := r.Powering(t.Context(), state, r.Pis[2:3])
+	require.NoError(t, err)
+	defer planning.Close()
+	lines, err := planning.Explain(t.Context(), r.Pis[2])
+	require.NoError(t, err)
+	require.Len(t, lines, 3)
+	require.Equal(t, "sleep 5", lines[1], "as long as it is dark")
+	require.NotContains(t, strings.Join(lines, ""), "s3cret")
+	require.NoDirExists(t, state)
 	p, err := r.Power(t.Context(), state, r.Pis[2:3], nil)
 	require.NoError(t, err)
 	defer p.Close()
@@ -63,8 +72,8 @@ func TestPower(t *testing.T) {
 
 	// The fileserver's own port is no Pi's.
 	require.ErrorIs(t, c.Off(t.Context(), poe.PortID{Group: 1, Port: 24}), poe.ErrNotListed)
-	require.Len(t, p.Explain(r.Pis[2]), 2)
-	require.NotContains(t, strings.Join(p.Explain(r.Pis[2]), ""), "s3cret")
+	_, err = p.Explain(t.Context(), r.Pis[2])
+	require.ErrorContains(t, err, "a moment ago", "refused as the act itself is")
 
 	// One process at a time switches; looking needs no journal.
 	_, err = r.Power(t.Context(), state, r.Pis[2:3], nil)

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -173,19 +174,37 @@ func (o Options) order(ctx context.Context) (Order, error) {
 		}
 		memory += int(size >> 20 * int64(len(o.Rack.Pis)+1))
 	}
-	began := time.Now()
-	kernel, err := lab.NFSRootKernel(ctx, io.Discard)
+	kernel, err := o.kernel(ctx)
 	if err != nil {
-		return Order{}, fmt.Errorf("the machines' kernel (apt-get install %s): %w", kernelPackages, err)
-	}
-	if took := time.Since(began); took > time.Second {
-		o.Logger.Info("built the machines' kernel, once", "took", took.Round(time.Second).String(), "file", kernel)
+		return Order{}, err
 	}
 	community := rand.Text()
 	return Order{
 		Errand: errand{Rack: booted, Golden: golden, Program: program, Binary: binary, Secrets: map[string]string{communityFile: community + "\n"}},
 		Kernel: kernel, Community: community, Memory: memory, Console: o.Console,
 	}, nil
+}
+
+// kernel returns the path of the machines' kernel. The first time it is built, and
+// says so: that takes minutes.
+func (o Options) kernel(ctx context.Context) (string, error) {
+	began := sync.OnceValue(func() time.Time {
+		o.Logger.Info("building the machines' kernel, which takes minutes, once")
+		return time.Now()
+	})
+	build := &lines{line: func(string) { began() }}
+	kernel, err := lab.NFSRootKernel(ctx, build)
+	said := build.tail()
+	if err != nil && said != "" {
+		err = fmt.Errorf("%w; the build ends with:\n%s", err, said)
+	}
+	if err != nil {
+		return "", fmt.Errorf("the machines' kernel (apt-get install %s): %w", kernelPackages, err)
+	}
+	if said != "" {
+		o.Logger.Info("built the machines' kernel", "took", time.Since(began()).Round(time.Second).String(), "file", kernel)
+	}
+	return kernel, nil
 }
 
 // fileserverMemory is what the fileserver has beside the Pis' roots, in MiB.

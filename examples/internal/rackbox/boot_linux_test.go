@@ -1,7 +1,9 @@
 package rackbox
 
 import (
+	"bytes"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/berryrack/berryrack/internal/lab"
 )
 
 func TestNeeds(t *testing.T) {
@@ -24,6 +28,20 @@ func TestNeeds(t *testing.T) {
 	}
 	require.ErrorContains(t, err, "apt-get install busybox-static")
 	require.Equal(t, 1, strings.Count(err.Error(), "busybox-static"))
+}
+
+// Whoever boots for the first time is told what takes so long, and what went wrong.
+func TestKernelThatCannotBeBuilt(t *testing.T) {
+	lab.Need(t, "kernel")
+	bin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "tar"), []byte("#!/bin/sh\necho the disk is full\nexit 1\n"), 0o755))
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	var log bytes.Buffer
+	_, err := Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}.kernel(t.Context())
+	require.ErrorContains(t, err, "the disk is full")
+	require.ErrorContains(t, err, "apt-get install linux-source-6.1")
+	require.Equal(t, 1, strings.Count(log.String(), "takes minutes"), &log)
 }
 
 // The built-in tree is whole: what init starts is there and can be run.

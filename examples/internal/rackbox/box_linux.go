@@ -52,7 +52,7 @@ type worker struct {
 	reader *bufio.Reader
 }
 
-// work is the directory of what is gone with the process.
+// workDir is the directory of what is gone with the process.
 const workDir = "/run/berryrack"
 
 // Box boots a rack in namespaces that hold nothing else, calls ready once the

@@ -45,9 +45,9 @@ const (
 )
 
 // Fileserver is the first program of the fileserver, a guest that sees the
-// machine's files: it makes itself a root of its own, does what an operator does with pirack on a new fileserver, switches the
-// Pis on, and then runs what it is sent. When something fails it says so, and
-// ends the machine.
+// machine's files: it makes itself a root of its own, does what an operator does
+// with pirack on a new fileserver, switches the Pis on, and then runs what it is
+// sent. When something fails it says so, and ends the machine.
 func Fileserver(ctx context.Context, logger *slog.Logger) error {
 	logger.Error("fileserver", "error", fileserve(ctx, logger))
 	return unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)

@@ -21,7 +21,7 @@ type machine struct {
 	// nics are the machine's ends of wires, in the order in which its
 	// descriptors are numbered from 3 on.
 	nics []*os.File
-	// Console is told what the machine prints.
+	// console is told what the machine prints.
 	console io.Writer
 }
 

@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -72,12 +73,17 @@ func rank(c byte) int {
 }
 
 // Write lists the files below dir, in order, and calls progress for each.
-// A symbolic link counts as a file that holds its target. Memory does not grow
-// with the number of files.
-func Write(ctx context.Context, w io.Writer, dir string, progress func()) error {
+// A symbolic link counts as a file that holds its target. Files that are one of
+// leaveOut are passed over, such as w itself. Memory does not grow with the number
+// of files.
+func Write(ctx context.Context, w io.Writer, dir string, progress func(), leaveOut ...fs.FileInfo) error {
 	out := bufio.NewWriter(w)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err := cmp.Or(err, ctx.Err()); err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil || slices.ContainsFunc(leaveOut, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
 			return err
 		}
 		e, err := describe(path, d)

@@ -111,6 +111,21 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// A manifest that is written into the tree does not list itself.
+func TestWriteLeavesOut(t *testing.T) {
+	dir := t.TempDir()
+	self, err := os.Create(filepath.Join(dir, "MANIFEST"))
+	require.NoError(t, err)
+	defer self.Close()
+	info, err := self.Stat()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "other"), nil, 0o644))
+	require.NoError(t, Write(t.Context(), self, dir, func() {}, info))
+	text, err := os.ReadFile(self.Name())
+	require.NoError(t, err)
+	require.Regexp(t, `^[0-9a-f]{64} 0 other\n$`, string(text))
+}
+
 // all returns the entries up to the end or an error.
 func all(from Entries) (got []Entry, err error) {
 	for {
@@ -162,7 +177,7 @@ func TestSortRefusesDuplicates(t *testing.T) {
 	defer s.Close()
 	require.NoError(t, s.Read(&list{{"a", 1, someHash}, {"b", 1, someHash}, {"a", 2, someHash}}))
 	_, err := all(&s)
-	require.ErrorContains(t, err, "a comes twice")
+	require.ErrorContains(t, err, `"a" comes twice`)
 }
 
 // While 80,000 entries go by, no more than a run of them is in memory.

@@ -137,7 +137,7 @@ func (s *Sorter) Next() (Entry, error) {
 		return Entry{}, err
 	}
 	if e.Path == s.before {
-		return Entry{}, fmt.Errorf("%s comes twice", e.Path)
+		return Entry{}, fmt.Errorf("%q comes twice", e.Path)
 	}
 	s.before = e.Path
 	return e, nil

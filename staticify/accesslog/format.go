@@ -1,7 +1,6 @@
 package accesslog
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,41 +9,18 @@ import (
 // Format says what stands where in a line. The zero Format is combined. A Format is not changed by its use, and may be
 // shared.
 type Format struct {
-	json  bool // an object with the variables' names as keys
-	raw   bool // escape=none
-	start text // before the first field
-	steps []step
+	json     bool   // an object with the variables' names as keys
+	raw      bool   // escape=none
+	combined bool   // start and steps are those of combined
+	start    string // before the first field
+	steps    []step
 }
 
 // step is one variable, and the text after it.
 type step struct {
 	field  field
-	quoted bool  // between quotation marks, with escapes inside
-	direct field // the same field, if a value may be read before its end is known; or skipped
-	stop   text
-}
-
-// text stands in each line, at the start or after a value. Most are short, and compared as a number.
-type text struct {
-	text       string
-	word, mask uint64 // text itself, for eight bytes and less
-}
-
-func newText(s string) text {
-	var word [8]byte
-	t := text{text: s}
-	if n := copy(word[:], s); n > 0 {
-		t.word, t.mask = binary.LittleEndian.Uint64(word[:]), ^uint64(0)>>(64-8*n)
-	}
-	return t
-}
-
-// at reports whether line begins with the text.
-func (t *text) at(line []byte) bool {
-	if len(line) >= 8 && len(t.text) <= 8 {
-		return binary.LittleEndian.Uint64(line)&t.mask == t.word
-	}
-	return len(line) >= len(t.text) && string(line[:len(t.text)]) == t.text
+	quoted bool // between quotation marks, with escapes inside
+	stop   string
 }
 
 // field is a part of a Hit that a variable gives.
@@ -139,36 +115,28 @@ func ParseFormat(s string) (Format, error) {
 
 func compile(s string) (Format, error) {
 	var f Format
-	behind, rest := literal(s)
-	f.start = newText(behind)
+	text, rest := literal(s)
+	f.start = text
 	var problems []error
 	for rest != "" {
 		var name string
-		before := behind
+		before := text
 		name, rest = variable(rest)
-		behind, rest = literal(rest)
-		if behind == "" && rest != "" {
+		text, rest = literal(rest)
+		if text == "" && rest != "" {
 			problems = append(problems, fmt.Errorf("accesslog: format: nothing between $%s and what follows it: a reader cannot tell them apart", name))
 		}
-		f.steps = append(f.steps, newStep(fieldOf(name), before, behind))
+		f.steps = append(f.steps, step{
+			field:  fieldOf(name),
+			quoted: strings.HasSuffix(before, `"`) && strings.HasPrefix(text, `"`),
+			stop:   text,
+		})
 	}
 	if !f.has(request) && !f.has(target) {
 		problems = append(problems, fmt.Errorf("accesslog: format %q: neither $request nor $request_uri is in it", s))
 	}
+	f.combined = s == combined
 	return f, errors.Join(problems...)
-}
-
-func newStep(f field, before, behind string) step {
-	s := step{
-		field:  f,
-		quoted: strings.HasSuffix(before, `"`) && strings.HasPrefix(behind, `"`),
-		stop:   newText(behind),
-	}
-	// No number, address or "-" goes on into such a text.
-	if behind != "" && strings.IndexByte("0123456789.-", behind[0]) < 0 {
-		s.direct = f
-	}
-	return s
 }
 
 func (f Format) has(want field) bool {

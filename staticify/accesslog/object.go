@@ -71,7 +71,7 @@ func (p *parser) jsonValue(s []byte) (value, rest []byte, ok bool) {
 
 func (p *parser) quoted(s []byte) (text, rest []byte, ok bool) {
 	s, ok = after(s, '"')
-	end := closingQuote(s)
+	end := p.closingQuote(s)
 	if !ok || end < 0 {
 		return nil, nil, false
 	}

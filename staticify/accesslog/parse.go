@@ -29,40 +29,24 @@ func newParser(f Format) *parser {
 func (p *parser) parse(line []byte) bool {
 	p.upstream, p.decoded = false, p.decoded[:0]
 	p.escapes = !p.format.raw && bytes.IndexByte(line, '\\') >= 0
-	if p.format.json {
-		p.hit = Hit{}
-		return p.object(line)
+	if p.format.combined && !p.escapes && p.combined(line) {
+		return true
 	}
-	if !p.format.start.at(line) {
+	p.hit = Hit{}
+	switch {
+	case p.format.json:
+		return p.object(line)
+	case !hasPrefix(line, p.format.start):
 		return false
 	}
-	line = line[len(p.format.start.text):]
-	p.hit.Took = 0 // what else the format has is set below, each time
+	line = line[len(p.format.start):]
 	for i := range p.format.steps {
-		// All that most values take is here: calls would be a third of a line's time.
-		s, h, n := &p.format.steps[i], &p.hit, 0
-		switch s.direct {
-		case client:
-			h.Client, n = leadingAddr(line)
-		case user:
-			if h.User = nil; len(line) > 0 && line[0] == '-' {
-				n = 1
-			}
-		case timeLocal:
-			if len(line) >= localSize && string(line[:localSize]) == string(p.stamp) {
-				h.Time, n = p.time, localSize
-			}
-		case status:
-			h.Status, n = leadingStatus(line)
-		case size:
-			h.Bytes, n = leadingDigits(line)
+		s := &p.format.steps[i]
+		end := p.end(line, s)
+		if end < 0 || s.field != skipped && !p.set(s.field, line[:end]) {
+			return false
 		}
-		if n == 0 || !s.stop.at(line[n:]) {
-			if n = p.end(line, s); n < 0 || s.field != skipped && !p.set(s.field, line[:n]) {
-				return false
-			}
-		}
-		line = line[n+len(s.stop.text):]
+		line = line[end+len(s.stop):]
 	}
 	// A line with more fields than the format is as common as a format that was once extended.
 	return len(line) == 0 || line[0] == ' '
@@ -71,43 +55,58 @@ func (p *parser) parse(line []byte) bool {
 // end returns where the value at the start of line ends: where the text after it begins, or -1.
 func (p *parser) end(line []byte, s *step) int {
 	switch {
+	case s.stop == "":
+		return len(line)
 	case s.quoted:
-		end := bytes.IndexByte(line, '"')
-		if end >= 0 && p.escapes {
-			end = closingQuote(line)
-		}
-		if end >= 0 && s.stop.at(line[end:]) {
+		end := p.closingQuote(line)
+		if end >= 0 && hasPrefix(line[end:], s.stop) {
 			return end
 		}
 		return -1
-	case s.stop.text == "":
-		return len(line)
+	case len(s.stop) == 1:
+		return nearByte(line, s.stop[0])
+	case s.field == timeLocal && len(line) > localSize && hasPrefix(line[localSize:], s.stop):
+		return localSize
 	}
 	for from := 0; ; from++ {
-		i := nearByte(line[from:], s.stop.text[0])
+		i := nearByte(line[from:], s.stop[0])
 		if i < 0 {
 			return -1
 		}
-		if from += i; s.stop.at(line[from:]) {
+		if from += i; hasPrefix(line[from:], s.stop) {
 			return from
 		}
 	}
 }
 
 // closingQuote returns the place of the first quotation mark that no backslash escapes, or -1.
-func closingQuote(s []byte) int {
-	for from := 0; from <= len(s); {
+func (p *parser) closingQuote(s []byte) int {
+	for from := 0; ; {
 		i := bytes.IndexByte(s[from:], '"')
-		if i < 0 {
-			return -1
+		if i < 0 || !p.escapes {
+			return i
 		}
 		slash := bytes.IndexByte(s[from:from+i], '\\')
 		if slash < 0 {
 			return from + i
 		}
-		from += slash + 2
+		if from += slash + 2; from > len(s) {
+			return -1
+		}
 	}
-	return -1
+}
+
+// hasPrefix is for the few bytes between two fields: a loop is faster than a call there.
+func hasPrefix(s []byte, prefix string) bool {
+	if len(s) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if s[i] != prefix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // nearByte is bytes.IndexByte for what is mostly near the start.

@@ -328,7 +328,7 @@ func (d *day) move(ctx context.Context) error {
 		return err
 	}
 	// Shutdown would hang up on visitors between two of their questions.
-	err := until(ctx, 2*time.Minute, func() (bool, error) {
+	err := until(ctx, d.visitors.longest(), func() (bool, error) {
 		left := d.old.visitors.Number()
 		return left == 0, fmt.Errorf("%d visitors are still there", left)
 	})
@@ -344,7 +344,7 @@ func (d *day) drain(ctx context.Context, name string) (rack.Pi, error) {
 	if err := d.reconfigure(d.public(name)); err != nil {
 		return rack.Pi{}, err
 	}
-	return pis[0], until(ctx, 2*time.Minute, func() (bool, error) {
+	return pis[0], until(ctx, d.visitors.longest()+time.Minute, func() (bool, error) {
 		var left int
 		err := d.control(ctx, pis[0], "/connections", nil, &left)
 		return err == nil && left == 0, errors.Join(err, fmt.Errorf("%d visitors are still there", left))

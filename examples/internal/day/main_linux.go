@@ -17,9 +17,9 @@ import (
 func main() {
 	d := &day{}
 	flag.StringVar(&d.out, "out", "day-report", "where the report goes")
-	flag.IntVar(&d.visitors.number, "connections", 1000, "how many visitors there are at a time, each with a connection")
-	flag.Float64Var(&d.visitors.rate, "rate", 300, "requests a second")
-	flag.DurationVar(&d.visitors.stay, "stay", 20*time.Second, "how long a visitor stays, on average")
+	flag.IntVar(&d.visitors.number, "connections", 3000, "how many visitors there are at a time, each with a connection")
+	flag.Float64Var(&d.visitors.rate, "rate", 400, "requests a second")
+	flag.DurationVar(&d.visitors.stay, "stay", 40*time.Second, "how long a visitor stays, on average")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -90,15 +90,27 @@ func (v *visitors) visit(ctx context.Context, from net.IP) error {
 	v.serials[conn.ConnectionState().PeerCertificates[0].SerialNumber.Text(16)]++
 	v.mu.Unlock()
 	reader := bufio.NewReaderSize(conn, 2048)
-	stay := v.stay/2 + rand.N(v.stay)
-	pause := time.Duration(float64(v.number) / v.rate * float64(time.Second))
-	for time.Since(began) < stay && sleep(ctx, pause/2+rand.N(pause)) {
+	stay, pause := around(v.stay), v.pause()
+	for {
 		if err := v.ask(conn, reader); err != nil {
 			return err
 		}
+		if time.Since(began) >= stay || !sleep(ctx, around(pause)) {
+			return conn.Close()
+		}
 	}
-	return conn.Close()
 }
+
+// pause is how long a visitor reads, on average.
+func (v *visitors) pause() time.Duration {
+	return time.Duration(float64(v.number) / v.rate * float64(time.Second))
+}
+
+// around is d, or up to half of it more or less.
+func around(d time.Duration) time.Duration { return d/2 + rand.N(d) }
+
+// longest is when the last of the visitors that are there has left.
+func (v *visitors) longest() time.Duration { return 3*(v.stay+v.pause())/2 + patience }
 
 // ask asks for the page once.
 func (v *visitors) ask(conn net.Conn, reader *bufio.Reader) error {

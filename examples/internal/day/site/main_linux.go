@@ -41,7 +41,7 @@ func main() {
 	}
 	var open visits.Connections
 	serve := func(s *http.Server, listen func(*http.Server) error) {
-		s.ReadHeaderTimeout, s.IdleTimeout, s.ErrorLog = 10*time.Second, 5*time.Minute, log.New(io.Discard, "", 0)
+		s.ReadHeaderTimeout, s.IdleTimeout, s.ErrorLog = time.Minute, 5*time.Minute, log.New(io.Discard, "", 0)
 		if err := listen(s); err != nil {
 			log.Fatal(err)
 		}

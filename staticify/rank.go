@@ -18,7 +18,7 @@ const perClient = 10
 // Ranker counts which pages are asked for. Its fields are set before the first Observe. It is not safe for use from
 // several goroutines: give each its own, and Merge them.
 type Ranker struct {
-	Query      Query
+	Query      Query         // which parameters make a page; the zero Query drops DefaultIgnore and refuses all others
 	UserAgent  string        // requests with this User-Agent are our own renders, and are not counted; empty: none are
 	HalfLife   time.Duration // after which a request counts half, by the log's clock; 0 means 10 minutes
 	Capacity   int           // pages that are counted at once; 0 means 8192, eight times the pages of a zero Budget
@@ -41,7 +41,7 @@ type Ranker struct {
 // Ranked is a page, and what is known of its requests. What is counted is weighed by age: a request that is one HalfLife
 // old counts half.
 type Ranked struct {
-	Key     Key
+	Key     Key     // without the parameters that are ignored
 	Hits    float64 // requests: at least so many, except that one client's many count as few
 	Error   float64 // and perhaps so many more, from before the page had a counter
 	Clients int     // different clients, estimated; an IPv6 /64 is one
@@ -50,9 +50,9 @@ type Ranked struct {
 
 // Refused is what requests were refused for.
 type Refused struct {
-	Reason Reason  `json:"reason"`
+	Reason Reason  `json:"reason"`           // never 0; its name in JSON
 	Detail string  `json:"detail,omitempty"` // the parameter, the status, the method
-	Hits   float64 `json:"hits"`
+	Hits   float64 `json:"hits"`             // requests: at least so many, weighed by age as those of Ranked
 }
 
 func (r *Ranker) start() {

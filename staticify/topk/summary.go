@@ -8,7 +8,7 @@ import (
 
 // Item is a key and what is known about it.
 type Item struct {
-	Key     string
+	Key     string  // the bytes that Add was given, UTF-8 or not
 	Count   float64 // it occurred at most so often
 	Error   float64 // and at least Count-Error times
 	Clients int     // by about so many different clients, since it was last listed

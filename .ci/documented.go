@@ -3,15 +3,14 @@
 // Documented lists the packages without a package comment or an Example, and the
 // exported names without a comment. It exits with 1 when there are any.
 //
-// A comment on a group is for all of it. A field has one of its own, or is named in
-// another one of its type: fields are listed with -fields, in packages that users may
-// import. The comment of an interface with one method is for that.
+// A comment on a group is for all of it. A field, in a package that users may import,
+// has one of its own or is named in another one of its type. The comment of an
+// interface with one method is for that.
 //
 //	go run .ci/documented.go
 package main
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -39,10 +38,7 @@ type directory struct {
 	problems []string
 }
 
-var listFields = flag.Bool("fields", false, "list fields, too")
-
 func main() {
-	flag.Parse()
 	files := token.NewFileSet()
 	directories := map[string]*directory{}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -164,7 +160,7 @@ func values(path string, file *ast.File, decl *ast.GenDecl, spec ast.Spec, missi
 		}
 		switch t := spec.Type.(type) {
 		case *ast.StructType:
-			if !*listFields || !public(filepath.Dir(path)) {
+			if !public(filepath.Dir(path)) {
 				return
 			}
 			fields(spec.Name.Name, t.Fields, words(file, decl, spec), missing)

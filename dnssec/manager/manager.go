@@ -80,7 +80,8 @@ type Counters struct {
 	Turns, Errors atomic.Uint64
 	// Signed and Reused are signatures made, and taken over from an earlier version.
 	Signed, Reused atomic.Uint64
-	KeysMade       atomic.Uint64
+	// KeysMade is keys that were to be made; an attempt that failed counts, too.
+	KeysMade atomic.Uint64
 	// Orders is orders of other processes.
 	Orders atomic.Uint64
 	// Updates and UpdatesRefused are dynamic updates.

@@ -13,6 +13,7 @@ import (
 
 // Status is what is to be known of a zone.
 type Status struct {
+	// Zone is its origin. JSON leaves it out: the directory of the report says it.
 	Zone wire.Name `json:"-"`
 	// At is when this was so.
 	At time.Time
@@ -44,8 +45,11 @@ type Status struct {
 
 // Secondary is a secondary server of a zone.
 type Secondary struct {
+	// Address is host:port, as in Zone.Secondaries.
 	Address string
-	Serial  uint32 `json:",omitempty"`
+	// Serial is that of its SOA record. Zero is not known: Problem says why, or it was
+	// not asked yet.
+	Serial uint32 `json:",omitempty"`
 	// Problem is why its serial is not known.
 	Problem string `json:",omitempty"`
 }

@@ -34,8 +34,8 @@ type Record struct {
 // Publication is a generation of a zone's keys, and the serial of the zone that
 // first had it.
 type Publication struct {
-	Generation uint64
-	Serial     uint32
+	Generation uint64 // of rollover.State
+	Serial     uint32 // of the zone as it is signed, not of its source
 }
 
 // maxPublications is how many generations are remembered: secondaries that are
@@ -47,6 +47,8 @@ var ErrConflict = errors.New("the state was changed by another process meanwhile
 
 // Store keeps what there is of each zone in a directory.
 type Store struct {
+	// Dir is that of the Manager: a zone has a directory in Dir/zones, made when it is
+	// first written. Empty is the working directory.
 	Dir string
 	// point, in tests, is called between the steps of a write.
 	point func()

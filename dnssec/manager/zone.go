@@ -39,6 +39,7 @@ func (p *Policy) times() (validity, refresh, jitter time.Duration) {
 
 // Zone is a zone to look after.
 type Zone struct {
+	// Origin is the name of its apex; required, and no other zone may have it.
 	Origin wire.Name
 	// File is its master file; or Primary the hidden primary that has it.
 	File    string

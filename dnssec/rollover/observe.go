@@ -38,8 +38,10 @@ type Observations struct {
 
 // AvailableKey is a key that is there.
 type AvailableKey struct {
+	// Public is its DNSKEY; keys that differ in the REVOKE flag alone are the same one.
 	Public dnssec.PublicKey
-	Role   Role
+	// Role is what it is for, in the observer's judgement: Step takes it as it is.
+	Role Role
 	// Private is that the private half is there.
 	Private bool
 	// Served is what the key is seen to do in the zone as it is served: Publish when
@@ -86,7 +88,7 @@ const (
 // Event is what the operator wants done. It is given to one Step, which keeps it in
 // the state.
 type Event struct {
-	Kind EventKind
-	Role Role  // of Roll
-	Key  KeyID // of the others
+	Kind EventKind // says whether Role or Key counts; ClockRight needs neither
+	Role Role      // of Roll
+	Key  KeyID     // of the others
 }

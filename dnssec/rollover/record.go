@@ -94,6 +94,7 @@ func (r Role) Has(record Record) bool {
 
 // RecordStatus is the state of one record of a key.
 type RecordStatus struct {
+	// State stays Hidden, the zero value, when keys of the role have no such record.
 	State RecordState
 	// Since is when the state was decided on.
 	Since time.Time `json:",omitzero"`

@@ -28,7 +28,7 @@ const (
 // Action is what has to be done. It comes again with each Step until Observations
 // say that it is done, so doing it twice must be as doing it once.
 type Action struct {
-	Kind      ActionKind
+	Kind      ActionKind       // says which of the others are set
 	Key       KeyID            // of SubmitDS, WithdrawDS and Purge
 	Public    dnssec.PublicKey // that key
 	Role      Role             // of Generate
@@ -57,8 +57,10 @@ func (a Action) String() string {
 // Reason is why something was done, or is not done yet.
 type Reason struct {
 	// Key and Record say what it is about. Key is zero when it is the whole zone.
-	Key      KeyID
-	Record   Record
+	Key    KeyID
+	Record Record
+	// From and To are the states between which Record moves, or is to move: equal when
+	// it is not about a move.
 	From, To RecordState
 	// Done is that it happened in this Step.
 	Done bool
@@ -87,8 +89,12 @@ func (r Reason) String() string {
 
 // Result is the outcome of a Step.
 type Result struct {
-	State   State
+	// State is for the next Step. Save it before the actions are carried out.
+	State State
+	// Actions is all that has to be done, what earlier Steps asked for too until it is
+	// seen to be done.
 	Actions []Action
+	// Reasons is why things were done in this Step, and why others wait.
 	Reasons []Reason
 	// Next is when to call Step again at the latest; earlier does no harm.
 	Next time.Time

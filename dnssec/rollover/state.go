@@ -36,9 +36,9 @@ func (id *KeyID) UnmarshalText(text []byte) error {
 
 // Key is a key of a zone and how far it is.
 type Key struct {
-	ID     KeyID
-	Public dnssec.PublicKey
-	Role   Role
+	ID     KeyID            // IDOf(Public)
+	Public dnssec.PublicKey // as it was when the key was taken into use
+	Role   Role             // for good; says which Records the key has
 	// Retiring keys make for Hidden with all their records, others for Omnipresent.
 	// A retiring key never comes back.
 	Retiring bool `json:",omitempty"`
@@ -53,10 +53,12 @@ type Key struct {
 	// Created is when the key was taken into use. Activated is when it first signed
 	// the zone or, for a KSK, when its DS record was first wanted in the parent; its
 	// lifetime counts from there.
-	Created     time.Time
-	Activated   time.Time `json:",omitzero"`
-	Predecessor *KeyID    `json:",omitempty"`
-	Successor   *KeyID    `json:",omitempty"`
+	Created   time.Time
+	Activated time.Time `json:",omitzero"`
+	// Predecessor is the key in whose place it was taken into use, nil when there was
+	// none, Successor the latest that was in its own. They may be gone from State.Keys.
+	Predecessor *KeyID `json:",omitempty"`
+	Successor   *KeyID `json:",omitempty"`
 }
 
 // String names the key by role, algorithm and tag.
@@ -85,7 +87,9 @@ type State struct {
 	Zone string
 	// Signed is what the operator wants; changing it enables and disables.
 	Signed bool
-	Keys   []Key `json:",omitempty"`
+	// Keys is in the order in which they were taken into use, retiring ones too until
+	// they are purged; 32 at most.
+	Keys []Key `json:",omitempty"`
 	// Generation counts up when what is to be published changes: the uses of the
 	// keys, the TTLs, DeleteDS.
 	Generation uint64
@@ -107,6 +111,7 @@ type State struct {
 // TTLs is the TTLs that decide for how long resolvers keep a set: DNSKEY, the
 // highest of the zone's other sets, and DS.
 type TTLs struct {
+	// Key, Zone and DS are TTLkey, TTLsig and TTLds of RFC 7583 (appendix A).
 	Key, Zone, DS TTL
 	// DSSeen is that DS is the parent's, and not the policy's.
 	DSSeen bool `json:",omitempty"`
@@ -115,7 +120,9 @@ type TTLs struct {
 // TTL is a TTL, and a higher one that it took the place of, which copies in
 // resolvers may still have.
 type TTL struct {
-	Value   time.Duration
+	Value time.Duration // in effect now; nanoseconds in JSON, as Earlier
+	// Earlier is the highest that a lower one took the place of; zero when its copies
+	// are gone.
 	Earlier time.Duration `json:",omitempty"`
 	// Lowered is since when the earlier one is not served any more; zero is not yet.
 	Lowered time.Time `json:",omitzero"`

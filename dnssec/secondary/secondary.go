@@ -36,6 +36,7 @@ var algorithms = []string{"hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha38
 
 // Key is a TSIG key. It prints without its secret.
 type Key struct {
+	// Name is a domain name (RFC 8945 section 4.2), the same one at the primary.
 	Name string
 	// Algorithm is hmac-sha256 when empty.
 	Algorithm string
@@ -56,8 +57,10 @@ func (k Key) algorithm() string { return cmp.Or(k.Algorithm, "hmac-sha256") }
 
 // Zone is a zone that a secondary is to have.
 type Zone struct {
+	// Origin is the name of its apex; NSD and BIND name the zone's file after it, too.
 	Origin wire.Name
-	// Key is the name of the key that it is transferred with.
+	// Key is the name of the key that it is transferred with, letter for letter as in
+	// Config.Keys.
 	Key string
 }
 
@@ -65,8 +68,10 @@ type Zone struct {
 type Config struct {
 	// Primary is the primary server, as the secondary reaches it.
 	Primary netip.AddrPort
-	Keys    []Key
-	Zones   []Zone
+	// Keys is all that are written, also those that no zone has.
+	Keys []Key
+	// Zones is what it transfers from Primary, each with one of Keys.
+	Zones []Zone
 }
 
 // check returns all that is wrong with the configuration.

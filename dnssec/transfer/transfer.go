@@ -47,6 +47,8 @@ const (
 
 // Key is a TSIG key. It prints without its secret.
 type Key struct {
+	// Name is a domain name (RFC 8945 section 4.2): upper case and a missing final dot
+	// do not matter.
 	Name string
 	// Algorithm is hmac-sha256 when empty.
 	Algorithm string

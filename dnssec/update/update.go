@@ -31,8 +31,8 @@ var besideCNAME = append([]wire.Type{typeCNAME}, signed...)
 
 // Error says why an update is not carried out.
 type Error struct {
-	Rcode  int // for the answer (RFC 2136 section 2.2)
-	Reason string
+	Rcode  int    // for the answer (RFC 2136 section 2.2)
+	Reason string // for the log, the answer has no place for it; sections are RFC 2136's
 }
 
 func (e *Error) Error() string {

@@ -12,7 +12,7 @@ import (
 
 // Owned is records of one set of a name.
 type Owned struct {
-	Owner wire.Name
+	Owner wire.Name // absolute; the hashed one of an NSEC3 record (RFC 5155 section 3)
 	RRset
 }
 

@@ -12,7 +12,9 @@ import (
 
 // Timeline is the future of a zone's keys.
 type Timeline struct {
-	Zone     string
+	// Zone is the name of the zone in presentation form.
+	Zone string
+	// From and To are the times that were planned between, both included.
 	From, To time.Time
 	// Lanes is the keys, in the order in which they came to be.
 	Lanes []Lane
@@ -25,26 +27,33 @@ type Timeline struct {
 
 // Lane is one key and the states of its records. What is hidden has no span.
 type Lane struct {
-	Key  rollover.KeyID
+	// Key is made up for one that is yet to be made: no real key will have it.
+	Key rollover.KeyID
+	// Role says which records may have spans.
 	Role rollover.Role
 	// Name is the key's name, "ZSK new 1" for one that is yet to be made.
-	Name  string
+	Name string
+	// Spans is those of all records, in the order in which they begin.
 	Spans []Span
 }
 
 // Span is a state of a record, from a time to another; zero when it lasts beyond
 // the timeline.
 type Span struct {
-	Record rollover.Record
-	State  rollover.RecordState
-	From   time.Time
-	To     time.Time `json:",omitzero"`
+	Record rollover.Record      // of the lane's key
+	State  rollover.RecordState // never Hidden
+	From   time.Time            // that of the timeline, for what began before
+	To     time.Time            `json:",omitzero"` // when the next state begins, Hidden too
 }
 
 // Moment is what is done at a time, and why.
 type Moment struct {
-	At      time.Time
+	// At is the time of the Step.
+	At time.Time
+	// Actions is what it asks for, each as one line.
 	Actions []string
+	// Reasons is those of what is done, none of what waits. It is empty where keys are
+	// only purged.
 	Reasons []rollover.Reason
 }
 

@@ -80,7 +80,7 @@ type Counters struct {
 	Turns, Errors atomic.Uint64
 	// Signed and Reused are signatures made, and taken over from an earlier version.
 	Signed, Reused atomic.Uint64
-	// KeysMade is keys that were to be made; an attempt that failed counts, too.
+	// KeysMade is keys that were made, not those that could not be.
 	KeysMade atomic.Uint64
 	// Orders is orders of other processes.
 	Orders atomic.Uint64

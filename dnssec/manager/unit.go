@@ -392,7 +392,9 @@ func (u *unit) carryOut() (changed bool) {
 			u.manager.store().pass()
 			_, err = u.keystore().Generate(keystore.Spec{Origin: u.origin, Algorithm: a.Algorithm, Use: useOf(a.Role)}, u.manager.now())
 			u.manager.store().pass()
-			u.manager.counters.KeysMade.Add(1)
+			if err == nil {
+				u.manager.counters.KeysMade.Add(1)
+			}
 		case rollover.Purge:
 			key := keystore.Key{Origin: u.origin}
 			key.PublicKey = a.Public

@@ -492,6 +492,23 @@ func TestOnTheOperatorsWord(t *testing.T) {
 	require.Equal(t, 26*time.Hour, now.Sub(began)) // DprpP 1:00, TTLds 24:00, 1:00
 }
 
+// TestDSOfAZSK is an operator's slip: there is no such DS record.
+func TestDSOfAZSK(t *testing.T) {
+	f := settled(t, Policy{})
+	for _, key := range f.State.Keys {
+		if key.Role != ZSK {
+			continue
+		}
+		for _, kind := range []EventKind{DSPublished, DSWithdrawn} {
+			observed := Observations{Keys: f.Keys, Served: f.State.Generation, Elapsed: time.Second, Events: []Event{{Kind: kind, Key: key.ID}}}
+			state := Step(f.State, f.Policy, observed, f.Now.Add(time.Second)).State
+			require.Equal(t, RecordStatus{}, state.Key(key.ID).Records[DS])
+		}
+		return
+	}
+	t.Fatal("no ZSK")
+}
+
 // TestDSBeforeAnyKey is a zone of which nothing is left but a key with a DS record, or of
 // which the parent has a DS record before it is signed: it is signed with all its keys at once.
 func TestDSBeforeAnyKey(t *testing.T) {

@@ -126,7 +126,7 @@ func (s *step) takeEvents() {
 			if key := s.active(event.Role, 0); key != nil {
 				key.Roll = true
 			}
-		case key == nil:
+		case key == nil, (event.Kind == DSPublished || event.Kind == DSWithdrawn) && !key.Role.Has(DS):
 		case event.Kind == Emergency:
 			key.Roll, key.Emergency = true, true
 		case event.Kind == DSPublished:

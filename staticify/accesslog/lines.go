@@ -5,6 +5,9 @@ import (
 	"io"
 )
 
+// readAhead is how much is read at once: more would not stay in a core's own cache until it is parsed.
+const readAhead = 64 << 10
+
 // lines cuts what r gives into lines, in a buffer of its own.
 type lines struct {
 	r        io.Reader
@@ -55,7 +58,7 @@ func (l *lines) fill() error {
 		l.from = 0
 	}
 	for range 100 {
-		n, err := l.r.Read(l.buf[l.to:min(l.to+32<<10, len(l.buf))])
+		n, err := l.r.Read(l.buf[l.to:min(l.to+readAhead, len(l.buf))])
 		l.to += n
 		if n > 0 {
 			return nil

@@ -18,13 +18,12 @@ var errBinary = errors.New("topk: not a Summary of this version, or damaged")
 func (s *Summary) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, version)
 	b = binary.AppendUvarint(b, uint64(s.capacity))
-	b = binary.AppendUvarint(b, uint64(len(s.entries)))
-	for i := range s.entries {
-		e := &s.entries[i]
-		b = binary.AppendUvarint(b, uint64(len(e.key)))
-		b = append(b, e.key...)
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(e.count))
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(e.error))
+	b = binary.AppendUvarint(b, uint64(len(s.names)))
+	for i, n := range s.names {
+		b = binary.AppendUvarint(b, uint64(len(n.key)))
+		b = append(b, n.key...)
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(s.counters[i].count))
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(n.error))
 		b = append(b, s.clients[i][:]...)
 	}
 	return b, nil
@@ -45,11 +44,11 @@ func (s *Summary) UnmarshalBinary(data []byte) error {
 	}
 	read := New(capacity)
 	for range n {
-		e, clients := d.entry()
-		if _, twice := read.lookup(e.key); twice || d.bad {
+		count, name, clients := d.entry()
+		if d.bad || read.lookup(name.key) >= 0 {
 			return errBinary
 		}
-		read.insert(e, clients)
+		read.insert(count, name, clients)
 	}
 	if len(d.rest) > 0 {
 		return errBinary
@@ -63,15 +62,15 @@ type decoder struct {
 	bad  bool
 }
 
-func (d *decoder) entry() (e entry, clients registers) {
-	e.key = string(d.take(d.number(maxKey)))
-	e.count, e.error = d.float(), d.float()
+func (d *decoder) entry() (count float64, n name, clients registers) {
+	n.key = string(d.take(d.number(maxKey)))
+	count, n.error = d.float(), d.float()
 	copy(clients[:], d.take(len(clients)))
 	for _, run := range clients {
 		d.bad = d.bad || run > 58
 	}
-	d.bad = d.bad || e.error > e.count
-	return e, clients
+	d.bad = d.bad || n.error > count
+	return count, n, clients
 }
 
 func (d *decoder) take(n int) []byte {

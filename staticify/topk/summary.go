@@ -18,14 +18,23 @@ type Item struct {
 type Summary struct {
 	capacity int
 	index    index
-	entries  []entry
-	clients  []registers // of the entries
-	heap     []node      // the smallest floor first
+	// Of the entries. What Add touches is close together: most of its time is waiting for memory.
+	counters []counter
+	clients  []registers
+	names    []name
+	heap     []node // the smallest floor first
 }
 
-type entry struct {
-	key          string
-	count, error float64
+// counter is found by its hash alone: that two keys have the same 64 bits, with a seed that nobody knows, is less likely
+// than a broken memory.
+type counter struct {
+	hash  uint64 // of the key
+	count float64
+}
+
+type name struct {
+	key   string
+	error float64
 }
 
 // node refers to an entry in the heap. Its floor was the entry's count once: counts grow without the heap being told,
@@ -35,7 +44,7 @@ type node struct {
 	entry int32
 }
 
-// New returns a Summary that lists up to capacity keys, at least one. Each takes some 100 bytes and its own length.
+// New returns a Summary that lists up to capacity keys, at least one. Each takes some 150 bytes and its own length.
 func New(capacity int) *Summary {
 	return &Summary{capacity: max(capacity, 1), index: newIndex()}
 }
@@ -44,36 +53,37 @@ func New(capacity int) *Summary {
 // The key is copied when it is listed, and it costs no memory otherwise.
 func (s *Summary) Add(key []byte, client uint64) {
 	hash := s.index.hash(key)
-	i := s.index.find(s.entries, hash, key)
+	i := s.index.find(s.counters, hash)
 	if i < 0 {
 		i = s.list(hash, string(key))
 	}
-	s.entries[i].count++
+	s.counters[i].count++
 	if client != 0 {
 		s.clients[i].add(client)
 	}
 }
 
 // list gives key an entry: a new one while there is room, else the one with the smallest count.
-func (s *Summary) list(hash uint32, key string) int32 {
-	if n := len(s.entries); n < s.capacity {
-		s.push(hash, entry{key: key}, registers{})
+func (s *Summary) list(hash uint64, key string) int32 {
+	if n := len(s.counters); n < s.capacity {
+		s.push(counter{hash: hash}, name{key: key}, registers{})
 		return int32(n)
 	}
 	least := s.least()
-	e := &s.entries[least]
-	s.index.remove(s.index.hashString(e.key), least)
-	*e, s.clients[least] = entry{key: key, count: e.count, error: e.count}, registers{}
+	c := &s.counters[least]
+	s.index.remove(c.hash, least)
+	c.hash = hash
+	s.names[least], s.clients[least] = name{key, c.count}, registers{}
 	s.index.add(hash, least)
 	return least
 }
 
 // push adds an entry where there is room.
-func (s *Summary) push(hash uint32, e entry, clients registers) {
-	i := int32(len(s.entries))
-	s.entries, s.clients = append(s.entries, e), append(s.clients, clients)
-	s.index.add(hash, i)
-	s.heap = append(s.heap, node{e.count, i})
+func (s *Summary) push(c counter, n name, clients registers) {
+	i := int32(len(s.counters))
+	s.counters, s.names, s.clients = append(s.counters, c), append(s.names, n), append(s.clients, clients)
+	s.index.add(c.hash, i)
+	s.heap = append(s.heap, node{c.count, i})
 	for at := len(s.heap) - 1; at > 0 && s.heap[at].floor < s.heap[(at-1)/2].floor; at = (at - 1) / 2 {
 		s.heap[at], s.heap[(at-1)/2] = s.heap[(at-1)/2], s.heap[at]
 	}
@@ -83,7 +93,7 @@ func (s *Summary) push(hash uint32, e entry, clients registers) {
 func (s *Summary) least() int32 {
 	for {
 		root := s.heap[0]
-		count := s.entries[root.entry].count
+		count := s.counters[root.entry].count
 		if count == root.floor {
 			return root.entry
 		}
@@ -112,21 +122,21 @@ func (s *Summary) sink(n node) {
 func (s *Summary) Capacity() int { return s.capacity }
 
 // Len is how many keys are listed.
-func (s *Summary) Len() int { return len(s.entries) }
+func (s *Summary) Len() int { return len(s.counters) }
 
 // Unlisted is how often a key that is not listed may have occurred.
 func (s *Summary) Unlisted() float64 {
-	if len(s.entries) < s.capacity {
+	if len(s.counters) < s.capacity {
 		return 0
 	}
-	return s.entries[s.least()].count
+	return s.counters[s.least()].count
 }
 
 // Halve makes all that was counted count half, clients too.
 func (s *Summary) Halve() {
-	for i := range s.entries {
-		s.entries[i].count /= 2
-		s.entries[i].error /= 2
+	for i := range s.counters {
+		s.counters[i].count /= 2
+		s.names[i].error /= 2
 		s.clients[i].halve()
 	}
 	for i := range s.heap {
@@ -139,21 +149,23 @@ func (s *Summary) Top(n int) []Item {
 	order := s.order()
 	items := make([]Item, min(max(n, 0), len(order)))
 	for at := range items {
-		e := &s.entries[order[at]]
-		items[at] = Item{Key: e.key, Count: e.count, Error: e.error, Clients: s.clients[order[at]].estimate()}
+		items[at] = s.item(order[at])
 	}
 	return items
 }
 
+func (s *Summary) item(i int32) Item {
+	return Item{Key: s.names[i].key, Count: s.counters[i].count, Error: s.names[i].error, Clients: s.clients[i].estimate()}
+}
+
 // order returns the entries, those with larger counts first.
 func (s *Summary) order() []int32 {
-	order := make([]int32, len(s.entries))
+	order := make([]int32, len(s.counters))
 	for i := range order {
 		order[i] = int32(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int {
-		x, y := &s.entries[a], &s.entries[b]
-		return cmp.Or(cmp.Compare(y.count, x.count), strings.Compare(x.key, y.key))
+		return cmp.Or(cmp.Compare(s.counters[b].count, s.counters[a].count), strings.Compare(s.names[a].key, s.names[b].key))
 	})
 	return order
 }
@@ -163,41 +175,40 @@ func (s *Summary) order() []int32 {
 // told from what never occurred.
 func (s *Summary) Merge(other *Summary) {
 	capacity := s.capacity
-	if len(other.entries) == other.capacity {
+	if len(other.counters) == other.capacity {
 		capacity = min(capacity, other.capacity)
 	}
 	mine, theirs := s.Unlisted(), other.Unlisted()
-	all := New(len(s.entries) + len(other.entries))
-	for i, e := range s.entries {
-		clients := s.clients[i]
-		if j, both := other.lookup(e.key); both {
-			e.count, e.error = e.count+other.entries[j].count, e.error+other.entries[j].error
+	all := New(len(s.counters) + len(other.counters))
+	for i, n := range s.names {
+		count, clients := s.counters[i].count, s.clients[i]
+		if j := other.lookup(n.key); j >= 0 {
+			count, n.error = count+other.counters[j].count, n.error+other.names[j].error
 			clients.join(&other.clients[j])
 		} else {
-			e.count, e.error = e.count+theirs, e.error+theirs
+			count, n.error = count+theirs, n.error+theirs
 		}
-		all.insert(e, clients)
+		all.insert(count, n, clients)
 	}
-	for j, e := range other.entries {
-		if _, both := s.lookup(e.key); !both {
-			e.count, e.error = e.count+mine, e.error+mine
-			all.insert(e, other.clients[j])
+	for j, n := range other.names {
+		if s.lookup(n.key) < 0 {
+			n.error += mine
+			all.insert(other.counters[j].count+mine, n, other.clients[j])
 		}
 	}
 	merged := New(capacity)
-	for _, i := range all.order()[:min(len(all.entries), capacity)] {
-		merged.insert(all.entries[i], all.clients[i])
+	for _, i := range all.order()[:min(all.Len(), capacity)] {
+		merged.insert(all.counters[i].count, all.names[i], all.clients[i])
 	}
 	*s = *merged
 }
 
-// lookup finds a key's entry.
-func (s *Summary) lookup(key string) (int32, bool) {
-	i := s.index.find(s.entries, s.index.hashString(key), []byte(key))
-	return i, i >= 0
+// lookup returns a key's entry, or -1.
+func (s *Summary) lookup(key string) int32 {
+	return s.index.find(s.counters, s.index.hashString(key))
 }
 
 // insert pushes an entry of another Summary, whose hashes are not ours.
-func (s *Summary) insert(e entry, clients registers) {
-	s.push(s.index.hashString(e.key), e, clients)
+func (s *Summary) insert(count float64, n name, clients registers) {
+	s.push(counter{s.index.hashString(n.key), count}, n, clients)
 }

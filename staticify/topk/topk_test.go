@@ -62,9 +62,9 @@ func TestBounds(t *testing.T) {
 
 // requireHeap checks that no floor is above its entry's count, nor above those below it.
 func requireHeap(t *testing.T, s *Summary) {
-	require.Len(t, s.heap, len(s.entries))
+	require.Len(t, s.heap, s.Len())
 	for i, n := range s.heap {
-		require.LessOrEqual(t, n.floor, s.entries[n.entry].count)
+		require.LessOrEqual(t, n.floor, s.counters[n.entry].count)
 		require.LessOrEqual(t, s.heap[max(i-1, 0)/2].floor, n.floor)
 	}
 	taken := 0
@@ -73,11 +73,9 @@ func requireHeap(t *testing.T, s *Summary) {
 			taken++
 		}
 	}
-	require.Equal(t, len(s.entries), taken)
-	for i, e := range s.entries {
-		found, listed := s.lookup(e.key)
-		require.True(t, listed, e.key)
-		require.Equal(t, int32(i), found)
+	require.Equal(t, s.Len(), taken)
+	for i, n := range s.names {
+		require.Equal(t, int32(i), s.lookup(n.key), n.key)
 	}
 }
 
@@ -255,9 +253,9 @@ func TestMergeOfASmaller(t *testing.T) {
 	} {
 		s := merge()
 		for key, n := range map[string]float64{"a": 1, "b": 2, "c": 2, "d": 1} {
-			if i, listed := s.lookup(key); listed {
-				require.GreaterOrEqual(t, s.entries[i].count, n, key)
-				require.LessOrEqual(t, s.entries[i].count-s.entries[i].error, n, key)
+			if i := s.lookup(key); i >= 0 {
+				require.GreaterOrEqual(t, s.counters[i].count, n, key)
+				require.LessOrEqual(t, s.counters[i].count-s.names[i].error, n, key)
 			} else {
 				require.GreaterOrEqual(t, s.Unlisted(), n, key)
 			}

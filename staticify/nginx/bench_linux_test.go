@@ -56,7 +56,7 @@ func cached(b *testing.B, origin string) *weblab.Nginx {
 	return weblab.StartNginx(b, address, fmt.Sprintf(`
 		proxy_cache_path %s keys_zone=c:10m;
 		keepalive_requests 10000000;
-		server { listen %s backlog=8192; location / {
+		server { listen %s backlog=8192; location = /nothing { return 200; } location / {
 			proxy_pass %s; proxy_cache c; proxy_cache_valid 200 1s; proxy_cache_use_stale updating error timeout;
 			proxy_cache_background_update on; proxy_cache_lock on; proxy_set_header Host %s;
 		} }`, weblab.Dir(b), address, origin, host))
@@ -111,9 +111,15 @@ func BenchmarkBesideCache(b *testing.B) {
 		weblab.Get(b, cache.Address, host, benchPath(i))
 	}
 
-	ours, theirs := cpuOfRequest(b, files, 64), cpuOfRequest(b, cache, 64)
+	page := benchPath(1)
+	ours, theirs := cpuOfRequest(b, files, 64, page), cpuOfRequest(b, cache, 64, page)
+	for range 2 { // the best of three, in turn: other work on the machine is not theirs
+		ours, theirs = min(ours, cpuOfRequest(b, files, 64, page)), min(theirs, cpuOfRequest(b, cache, 64, page))
+	}
 	fmt.Printf("processor time of a request: files %v, proxy_cache %v, ratio %.2f\n", ours, theirs, float64(ours)/float64(theirs))
-	fmt.Printf("with 5,000 connections: files %v, proxy_cache %v\n", cpuOfRequest(b, files, 5000), cpuOfRequest(b, cache, 5000))
+	fmt.Printf("of one that takes gzip, as browsers do: files %v; of one for nothing at all (return 200): %v\n",
+		cpuOfRequest(b, files, 64, page, "-H", "Accept-Encoding: gzip"), cpuOfRequest(b, cache, 64, "/nothing"))
+	fmt.Printf("with 5,000 connections: files %v, proxy_cache %v\n", cpuOfRequest(b, files, 5000, page), cpuOfRequest(b, cache, 5000, page))
 
 	before := site.Counters().Generations
 	fmt.Printf("%d requests a second, open loop, %v:\n", benchRate, benchTime)
@@ -123,10 +129,11 @@ func BenchmarkBesideCache(b *testing.B) {
 
 var wrkTotal = regexp.MustCompile(`(\d+) requests in`)
 
-// cpuOfRequest has wrk ask for one page, and returns the processor time of nginx's worker for each.
-func cpuOfRequest(b *testing.B, n *weblab.Nginx, connections int) time.Duration {
+// cpuOfRequest has wrk ask for one path, and returns the processor time of nginx's worker for each.
+func cpuOfRequest(b *testing.B, n *weblab.Nginx, connections int, path string, options ...string) time.Duration {
 	before := cpuOf(b, n)
-	out := weblab.Run(b, "wrk", "-t1", "-c"+strconv.Itoa(connections), "-d5s", "--timeout", "10s", "-H", "Host: "+host, "http://"+n.Address+benchPath(1))
+	options = append(options, "-t1", "-c"+strconv.Itoa(connections), "-d5s", "--timeout", "10s", "-H", "Host: "+host, "http://"+n.Address+path)
+	out := weblab.Run(b, "wrk", options...)
 	used := cpuOf(b, n) - before
 	if strings.Contains(out, "Non-2xx") || strings.Contains(out, "Socket errors") {
 		fmt.Printf("with %d connections: %s", connections, out)

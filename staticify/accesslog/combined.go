@@ -3,8 +3,8 @@ package accesslog
 import "bytes"
 
 // combined reads a line in the format combined, without escapes and with no user, as nearly all lines of nearly all logs
-// are. It returns false for any that it does not know at once, and leaves those to the format's steps, which say what is
-// right and take twice as long.
+// are. It returns false for any that it does not know at once, a value of a single "-" too, and leaves those to the
+// format's steps, which say what is right and take twice as long.
 func (p *parser) combined(line []byte) bool {
 	h := &p.hit
 	const after = len(" - - [") + localSize + len(`] "`)

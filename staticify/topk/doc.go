@@ -17,6 +17,9 @@
 //   - with n keys in all and m counters, no Error and no unlisted key is above n/m, so every key that occurred more
 //     often than that is listed.
 //
+// Keys are told apart by a 64-bit hash with a seed of its own: that any of a billion keys is taken for one of 8,192 that
+// are listed has a chance of less than one in a million.
+//
 // All of this stays true through [Summary.Halve], with "occurred" weighed by age, and through [Summary.Merge].
 // To have the first K keys of a web site's log right, give a Summary at least 8K counters.
 //

@@ -3,6 +3,8 @@ package manager
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log"
@@ -83,24 +85,40 @@ func newAuthority(t testing.TB, o options) *authority {
 	return a
 }
 
-// issueFirst waits, when an order is finalized, for its certificate, before the
-// client is answered. Pebble takes an order's read lock twice when it shows the
-// order: when the certificate is stored between the two, it waits for itself
-// for ever.
+// issueFirst waits, when an order is finalized, for all that pebble does about
+// it, before the client is answered. Pebble takes an order's read lock twice when
+// it shows the order: when the certificate is stored between the two, it waits for
+// itself for ever. And it reads without a lock whether an order was replaced.
 func (a *authority) issueFirst(path string) {
 	id, finalizes := strings.CutPrefix(path, "/finalize-order/")
-	issuing := func() bool {
-		order := a.db.GetOrderByID(id)
-		if order == nil {
-			return false
-		}
-		order.RLock()
-		defer order.RUnlock()
-		return order.BeganProcessing && order.CertificateObject == nil
-	}
-	for end := time.Now().Add(5 * time.Second); finalizes && issuing() && time.Now().Before(end); {
+	for end := time.Now().Add(5 * time.Second); finalizes && a.issuing(id) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
+}
+
+func (a *authority) issuing(id string) bool {
+	order := a.db.GetOrderByID(id)
+	if order == nil {
+		return false
+	}
+	order.RLock()
+	began, certificate, replaces := order.BeganProcessing, order.CertificateObject, order.Replaces
+	order.RUnlock()
+	if !began || certificate == nil {
+		return began
+	}
+	if _, err := a.db.GetOrderByIssuedSerial(certificate.ID); err != nil {
+		return true
+	}
+	_, text, _ := strings.Cut(replaces, ".")
+	serial, err := base64.RawURLEncoding.DecodeString(text)
+	original, unknown := a.db.GetOrderByIssuedSerial(hex.EncodeToString(serial))
+	if err != nil || unknown != nil {
+		return false
+	}
+	original.RLock()
+	defer original.RUnlock()
+	return !original.IsReplaced
 }
 
 func setenv(t testing.TB, name, value string) {

@@ -3,6 +3,8 @@ package certd
 import (
 	"context"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"io"
 	"log"
 	"net"
@@ -92,9 +94,10 @@ func (s *Simulation) authority(resolver string) *httptest.Server {
 // issueTimeout bounds how long pebble is waited for.
 const issueTimeout = 5 * time.Second
 
-// issuesFirst holds the answer to a finalization back until the certificate is
-// issued. Pebble takes an order's read lock twice when it shows the order: when
-// the certificate is stored between the two, it waits for itself for ever.
+// issuesFirst holds the answer to a finalization back until pebble has done all
+// about it. Pebble takes an order's read lock twice when it shows the order: when
+// the certificate is stored between the two, it waits for itself for ever. And it
+// reads without a lock whether an order was replaced.
 func issuesFirst(pebble http.Handler, store *db.MemoryStore) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pebble.ServeHTTP(w, r)
@@ -111,8 +114,23 @@ func issuing(store *db.MemoryStore, id string) bool {
 		return false
 	}
 	order.RLock()
-	defer order.RUnlock()
-	return order.BeganProcessing && order.CertificateObject == nil
+	began, certificate, replaces := order.BeganProcessing, order.CertificateObject, order.Replaces
+	order.RUnlock()
+	if !began || certificate == nil {
+		return began
+	}
+	if _, err := store.GetOrderByIssuedSerial(certificate.ID); err != nil {
+		return true
+	}
+	_, text, _ := strings.Cut(replaces, ".")
+	serial, err := base64.RawURLEncoding.DecodeString(text)
+	original, unknown := store.GetOrderByIssuedSerial(hex.EncodeToString(serial))
+	if err != nil || unknown != nil {
+		return false
+	}
+	original.RLock()
+	defer original.RUnlock()
+	return !original.IsReplaced
 }
 
 // Stop ends the authority and the DNS.

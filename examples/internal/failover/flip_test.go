@@ -286,12 +286,17 @@ func TestRecordGone(t *testing.T) {
 		}
 		return text.String()
 	}
-	w.ttl = time.Hour
-	require.Contains(t, look(), "example.org. AAAA: its TTL is 1h0m0s")
-	w.ttl = time.Minute
-	for name := range w.zone {
-		w.zone[name] = s.Primary[:1] // no IPv6
+	change := func(ttl time.Duration, addresses []netip.Addr) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ttl = ttl
+		for name := range w.zone {
+			w.zone[name] = addresses
+		}
 	}
+	change(time.Hour, s.Primary)
+	require.Contains(t, look(), "example.org. AAAA: its TTL is 1h0m0s")
+	change(time.Minute, s.Primary[:1]) // no IPv6
 	require.Contains(t, look(), "example.org. AAAA: its TTL is 0s since")
 	now := time.Now().Add(2 * time.Hour)
 	s.now = func() time.Time { return now }

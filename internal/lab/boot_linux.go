@@ -21,15 +21,41 @@ func Boot(ctx context.Context, kernel string, args ...string) (console string, e
 		return "", err
 	}
 	defer os.RemoveAll(state)
-	cmd := Machine(ctx, state, kernel, append(args, "noreboot", "con=null", "con0=fd:0,fd:1")...)
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
+	machine, end := context.WithCancel(ctx)
+	defer end()
+	cmd := Machine(machine, state, kernel, append(args, "noreboot", "con=null", "con0=fd:0,fd:1")...)
+	output := &output{end: end}
+	cmd.Stdout, cmd.Stderr = output, output
 	err = RunMachine(cmd)
 	console = strings.ReplaceAll(output.String(), "\r", "")
-	if ctx.Err() != nil {
+	switch {
+	case output.halted:
+		err = nil
+	case ctx.Err() != nil:
 		err = fmt.Errorf("lab: machine ended before it powered off: %w", context.Cause(ctx))
 	}
 	return console, err
+}
+
+// output is what a machine prints. Now and then the kernel says that it has halted
+// and its process goes on: it is ended then.
+type output struct {
+	bytes.Buffer
+	halted bool
+	end    func()
+}
+
+// haltPatience is how long a process may go on after its kernel has halted.
+const haltPatience = 2 * time.Second
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Buffer.Write(b)
+	last := o.Bytes()[max(0, o.Len()-len(b)-len("reboot: System halted")):]
+	if !o.halted && (bytes.Contains(last, []byte("reboot: System halted")) || bytes.Contains(last, []byte("reboot: Power down"))) {
+		o.halted = true
+		time.AfterFunc(haltPatience, o.end)
+	}
+	return n, err
 }
 
 // Machine returns the command that runs a user-mode Linux kernel, which keeps

@@ -3,8 +3,6 @@ package manager
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"log"
@@ -25,6 +23,7 @@ import (
 
 	"github.com/berryrack/berryrack/acme"
 	"github.com/berryrack/berryrack/acme/acmetest"
+	"github.com/berryrack/berryrack/internal/pebble"
 )
 
 // authority is pebble in this process, which asks the simulated DNS.
@@ -66,7 +65,7 @@ func newAuthority(t testing.TB, o options) *authority {
 		"default": {Description: "90 days", ValidityPeriod: 7776000}, "shortlived": {Description: "6 days", ValidityPeriod: 518400},
 	})
 	front := wfe.New(quiet, a.db, va.New(quiet, o.httpPort, 5001, false, a.Resolver(), a.db), a.ca, []string{"pebble.letsencrypt.org"}, false, o.external, 1, 1)
-	handler := front.Handler()
+	handler := pebble.IssuesFirst(front.Handler(), a.db)
 	a.management = front.ManagementHandler()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
@@ -78,47 +77,10 @@ func newAuthority(t testing.TB, o options) *authority {
 		if before == nil || !before(w, r) {
 			handler.ServeHTTP(w, r)
 		}
-		a.issueFirst(r.URL.Path)
 	}))
 	t.Cleanup(server.Close)
 	a.url, a.client = server.URL+wfe.DirectoryPath, server.Client()
 	return a
-}
-
-// issueFirst waits, when an order is finalized, for all that pebble does about
-// it, before the client is answered. Pebble takes an order's read lock twice when
-// it shows the order: when the certificate is stored between the two, it waits for
-// itself for ever. And it reads without a lock whether an order was replaced.
-func (a *authority) issueFirst(path string) {
-	id, finalizes := strings.CutPrefix(path, "/finalize-order/")
-	for end := time.Now().Add(5 * time.Second); finalizes && a.issuing(id) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-func (a *authority) issuing(id string) bool {
-	order := a.db.GetOrderByID(id)
-	if order == nil {
-		return false
-	}
-	order.RLock()
-	began, certificate, replaces := order.BeganProcessing, order.CertificateObject, order.Replaces
-	order.RUnlock()
-	if !began || certificate == nil {
-		return began
-	}
-	if _, err := a.db.GetOrderByIssuedSerial(certificate.ID); err != nil {
-		return true
-	}
-	_, text, _ := strings.Cut(replaces, ".")
-	serial, err := base64.RawURLEncoding.DecodeString(text)
-	original, unknown := a.db.GetOrderByIssuedSerial(hex.EncodeToString(serial))
-	if err != nil || unknown != nil {
-		return false
-	}
-	original.RLock()
-	defer original.RUnlock()
-	return !original.IsReplaced
 }
 
 func setenv(t testing.TB, name, value string) {

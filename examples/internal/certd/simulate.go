@@ -3,8 +3,6 @@ package certd
 import (
 	"context"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"io"
 	"log"
 	"net"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/berryrack/berryrack/acme"
 	"github.com/berryrack/berryrack/acme/embedded"
+	"github.com/berryrack/berryrack/internal/pebble"
 )
 
 // A Simulation is a certificate authority in this process, and a DNS that holds
@@ -86,51 +85,9 @@ func (s *Simulation) authority(resolver string) *httptest.Server {
 	if os.Unsetenv(noSleep); had {
 		os.Setenv(noSleep, before)
 	}
-	server := httptest.NewTLSServer(issuesFirst(front.Handler(), store))
+	server := httptest.NewTLSServer(pebble.IssuesFirst(front.Handler(), store))
 	s.URL, s.Client, s.Root = server.URL+wfe.DirectoryPath, server.Client(), authority.GetRootCert(0).PEM()
 	return server
-}
-
-// issueTimeout bounds how long pebble is waited for.
-const issueTimeout = 5 * time.Second
-
-// issuesFirst holds the answer to a finalization back until pebble has done all
-// about it. Pebble takes an order's read lock twice when it shows the order: when
-// the certificate is stored between the two, it waits for itself for ever. And it
-// reads without a lock whether an order was replaced.
-func issuesFirst(pebble http.Handler, store *db.MemoryStore) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		pebble.ServeHTTP(w, r)
-		id, finalizes := strings.CutPrefix(r.URL.Path, "/finalize-order/")
-		for end := time.Now().Add(issueTimeout); finalizes && issuing(store, id) && time.Now().Before(end); {
-			time.Sleep(time.Millisecond)
-		}
-	})
-}
-
-func issuing(store *db.MemoryStore, id string) bool {
-	order := store.GetOrderByID(id)
-	if order == nil {
-		return false
-	}
-	order.RLock()
-	began, certificate, replaces := order.BeganProcessing, order.CertificateObject, order.Replaces
-	order.RUnlock()
-	if !began || certificate == nil {
-		return began
-	}
-	if _, err := store.GetOrderByIssuedSerial(certificate.ID); err != nil {
-		return true
-	}
-	_, text, _ := strings.Cut(replaces, ".")
-	serial, err := base64.RawURLEncoding.DecodeString(text)
-	original, unknown := store.GetOrderByIssuedSerial(hex.EncodeToString(serial))
-	if err != nil || unknown != nil {
-		return false
-	}
-	original.RLock()
-	defer original.RUnlock()
-	return !original.IsReplaced
 }
 
 // Stop ends the authority and the DNS.

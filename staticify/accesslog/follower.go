@@ -109,7 +109,7 @@ func (f *Follower) read(t *tail, each func(*Hit) error) error {
 		switch {
 		case line == nil:
 			f.stats.TooLong++
-		case !f.parser.parse(line):
+		case !f.parser.parse(line, t.lines.escapes):
 			f.stats.Malformed++
 		default:
 			if err := each(&f.parser.hit); err != nil {

@@ -88,10 +88,57 @@ func FuzzCombined(f *testing.F) {
 		one, other := newParser(Format{}), newParser(Format{})
 		other.format.combined = false
 		for range 2 { // the second time, the second of the line is known
-			ok := one.parse(line)
-			if ok != other.parse(line) || ok && !reflect.DeepEqual(one.hit, other.hit) {
+			ok := parse(one, line)
+			if ok != parse(other, line) || ok && !reflect.DeepEqual(one.hit, other.hit) {
 				t.Fatalf("%q: %v %+v, but %+v", line, ok, one.hit, other.hit)
 			}
 		}
 	})
 }
+
+// FuzzLines cuts any text, however it arrives, into the lines that it has, and knows those with a backslash.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("a\n\\b\nc\\\n\n\\"), uint16(1), uint8(1))
+	f.Add([]byte("0123456\\9\r\nabcdefghi\n"), uint16(10000), uint8(255))
+	f.Add([]byte("x\\y"), uint16(30000), uint8(100))
+	f.Fuzz(func(t *testing.T, part []byte, times uint16, step uint8) {
+		text := bytes.Repeat(part, min(int(times), 3*MaxLine/max(len(part), 1)))
+		l := lines{r: &steps{bytes.NewReader(text), int(step) + 1}}
+		for rest := text; ; {
+			end := bytes.IndexByte(rest, '\n')
+			got, err := l.next()
+			if end < 0 {
+				if err != io.EOF || l.pending() != (len(rest) > 0) {
+					t.Fatalf("%v, pending %v, but %q is left", err, l.pending(), rest)
+				}
+				got, err, end = l.takeRest(), nil, len(rest)
+			}
+			want := bytes.TrimSuffix(rest[:end], []byte("\r"))
+			if end == len(rest) {
+				want = rest
+			}
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case end > MaxLine:
+				if got != nil {
+					t.Fatalf("%d bytes", len(got))
+				}
+			case !bytes.Equal(got, want) || l.escapes != bytes.Contains(want, []byte(`\`)):
+				t.Fatalf("%q, backslash %v: want %q", got, l.escapes, want)
+			}
+			if end == len(rest) {
+				return
+			}
+			rest = rest[end+1:]
+		}
+	})
+}
+
+// steps gives a few bytes at a time.
+type steps struct {
+	r    io.Reader
+	size int
+}
+
+func (s *steps) Read(b []byte) (int, error) { return s.r.Read(b[:min(len(b), s.size)]) }

@@ -13,6 +13,8 @@ type lines struct {
 	r        io.Reader
 	buf      []byte
 	from, to int  // what is read and not yet cut: buf[from:to]
+	slash    int  // the first backslash in there, or to
+	escapes  bool // the line that was returned last holds a backslash
 	skipping bool // within a line that is too long
 	consumed int64
 }
@@ -46,6 +48,17 @@ func (l *lines) next() ([]byte, error) {
 func (l *lines) consume(n int) {
 	l.from += n
 	l.consumed += int64(n)
+	if l.escapes = l.slash < l.from; l.escapes {
+		l.findSlash(l.from)
+	}
+}
+
+// findSlash looks for a backslash. Few lines have one: this is a search for each of those, not for each line.
+func (l *lines) findSlash(from int) {
+	l.slash = l.to
+	if i := bytes.IndexByte(l.buf[from:l.to], '\\'); i >= 0 {
+		l.slash = from + i
+	}
 }
 
 // fill reads more behind what is there.
@@ -55,11 +68,16 @@ func (l *lines) fill() error {
 	}
 	if l.from > 0 {
 		l.to = copy(l.buf, l.buf[l.from:l.to])
+		l.slash -= l.from
 		l.from = 0
 	}
 	for range 100 {
 		n, err := l.r.Read(l.buf[l.to:min(l.to+readAhead, len(l.buf))])
+		before := l.to
 		l.to += n
+		if l.slash == before {
+			l.findSlash(before)
+		}
 		if n > 0 {
 			return nil
 		}

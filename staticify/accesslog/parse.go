@@ -25,14 +25,13 @@ func newParser(f Format) *parser {
 	return &parser{format: f}
 }
 
-// parse reports whether the line, without its line feed, is in the format.
-func (p *parser) parse(line []byte) bool {
-	p.upstream, p.decoded = false, p.decoded[:0]
-	p.escapes = !p.format.raw && bytes.IndexByte(line, '\\') >= 0
+// parse reports whether the line, without its line feed, is in the format. Without a backslash it has no escapes.
+func (p *parser) parse(line []byte, backslash bool) bool {
+	p.escapes = backslash && !p.format.raw
 	if p.format.combined && !p.escapes && p.combined(line) {
 		return true
 	}
-	p.hit = Hit{}
+	p.hit, p.upstream, p.decoded = Hit{}, false, p.decoded[:0]
 	switch {
 	case p.format.json:
 		return p.object(line)
@@ -178,7 +177,7 @@ func (p *parser) text(v []byte) []byte {
 }
 
 func (p *parser) setTime(f field, v []byte) bool {
-	if len(v) > 0 && bytes.Equal(v, p.stamp) {
+	if len(v) > 0 && string(v) == string(p.stamp) {
 		p.hit.Time = p.time
 		return true
 	}
@@ -219,7 +218,10 @@ func (p *parser) setUpstream(v []byte) bool {
 
 // splitRequest cuts a request line at its first blank and its last. What is no request line has no method.
 func splitRequest(v []byte) (method, target []byte) {
-	first, last := nearByte(v, ' '), bytes.LastIndexByte(v, ' ')
+	first, last := nearByte(v, ' '), len(v)-len(" HTTP/1.1")
+	if last < 0 || string(v[last:]) != " HTTP/1.1" && string(v[last:]) != " HTTP/2.0" {
+		last = bytes.LastIndexByte(v, ' ')
+	}
 	switch {
 	case first <= 0:
 		return nil, v

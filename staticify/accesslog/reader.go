@@ -86,7 +86,7 @@ func (r *Reader) count(line []byte) bool {
 	switch {
 	case line == nil:
 		r.stats.TooLong++
-	case !r.parser.parse(line):
+	case !r.parser.parse(line, r.lines.escapes):
 		r.stats.Malformed++
 	default:
 		return true

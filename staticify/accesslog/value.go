@@ -36,64 +36,88 @@ func leadingAddr(v []byte) (netip.Addr, int) {
 
 // leadingIPv4 takes leading zeros, as long as no octet has more than three digits.
 func leadingIPv4(v []byte) (netip.Addr, int) {
-	var octets [4]byte
-	at := 0
-	for i := range octets {
-		n, from := 0, at
-		for at < len(v) && v[at]-'0' <= 9 {
-			n = n*10 + int(v[at]-'0')
-			at++
-		}
-		if at == from || at-from > 3 || n > 255 {
-			return netip.Addr{}, 0
-		}
-		octets[i] = byte(n)
-		if i == 3 {
-			break
-		}
-		if at == len(v) || v[at] != '.' {
-			return netip.Addr{}, 0
-		}
-		at++
+	if len(v) < 16 { // the longest address, and what ends it
+		v = append(make([]byte, 0, 16), v...)[:16]
 	}
-	return netip.AddrFrom4(octets), at
+	v = v[:16]
+	a, at1 := octet(v, 0)
+	b, at2 := octet(v, at1)
+	c, at3 := octet(v, at2)
+	d, at4 := octet(v, at3)
+	if a|b|c|d > 255 || v[at1-1] != '.' || v[at2-1] != '.' || v[at3-1] != '.' || v[at4-1]-'0' <= 9 {
+		return netip.Addr{}, 0
+	}
+	return netip.AddrFrom4([4]byte{byte(a), byte(b), byte(c), byte(d)}), at4 - 1
+}
+
+// octet reads up to three digits, and returns the place after the byte that follows them; what is no number is too large.
+func octet(v []byte, at int) (n uint, after int) {
+	a, b, c := uint(v[at]-'0'), uint(v[at+1]-'0'), uint(v[at+2]-'0')
+	switch {
+	case a > 9:
+		return 256, at + 1
+	case b > 9:
+		return a, at + 2
+	case c > 9:
+		return a*10 + b, at + 3
+	}
+	return a*100 + b*10 + c, at + 4
 }
 
 // leadingIPv6 knows groups and one double colon (RFC 4291, section 2.2, forms 1 and 2).
 func leadingIPv6(v []byte) (netip.Addr, int) {
-	var b [16]byte
-	at, to, gap := 0, 0, -1 // the double colon is before b[gap]
+	var address, end uint128 // the groups before the double colon at their places, and those after it
+	at, groups, gap := 0, 0, -1
 	if len(v) > 1 && v[0] == ':' && v[1] == ':' {
 		at, gap = 2, 0
 	}
-	for to < len(b) {
-		group, from := uint16(0), at
+	for groups < 8 {
+		group, from := uint64(0), at
 		for at < len(v) && at-from < 4 && hexDigit[v[at]] < 16 {
-			group = group<<4 | uint16(hexDigit[v[at]])
+			group = group<<4 | uint64(hexDigit[v[at]])
 			at++
 		}
 		if at == from {
-			if gap != to {
+			if gap != groups {
 				return netip.Addr{}, 0
 			}
 			break
 		}
-		binary.BigEndian.PutUint16(b[to:], group)
-		if to += 2; at == len(v) || v[at] != ':' || to == len(b) {
+		if gap < 0 {
+			address.set(groups, group)
+		} else {
+			end.push(group)
+		}
+		if groups++; at == len(v) || v[at] != ':' || groups == 8 {
 			break
 		}
 		if at++; at < len(v) && v[at] == ':' && gap < 0 {
-			at, gap = at+1, to
+			at, gap = at+1, groups
 		}
 	}
-	if gap < 0 && to < len(b) || gap >= 0 && to == len(b) {
+	if gap < 0 && groups < 8 || gap >= 0 && groups == 8 {
 		return netip.Addr{}, 0
 	}
-	if gap >= 0 {
-		copy(b[len(b)-(to-gap):], b[gap:to])
-		clear(b[gap : len(b)-(to-gap)])
-	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], address.high|end.high)
+	binary.BigEndian.PutUint64(b[8:], address.low|end.low)
 	return netip.AddrFrom16(b).Unmap(), at
+}
+
+type uint128 struct{ high, low uint64 }
+
+// set puts a group into the i-th place of eight.
+func (x *uint128) set(i int, group uint64) {
+	if i < 4 {
+		x.high |= group << (48 - 16*i)
+	} else {
+		x.low |= group << (112 - 16*i)
+	}
+}
+
+// push moves all groups up by one, and puts group into the last place.
+func (x *uint128) push(group uint64) {
+	x.high, x.low = x.high<<16|x.low>>48, x.low<<16|group
 }
 
 // hexDigit maps digits to what they are worth, and all other bytes to 16 and more.

@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	version     = 1
-	maxCapacity = 1 << 20
-	maxKey      = 1 << 16
+	version = 1
+	maxKey  = 1 << 16
 )
 
 var errBinary = errors.New("topk: not a Summary of this version, or damaged")
@@ -18,13 +17,15 @@ var errBinary = errors.New("topk: not a Summary of this version, or damaged")
 func (s *Summary) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, version)
 	b = binary.AppendUvarint(b, uint64(s.capacity))
-	b = binary.AppendUvarint(b, uint64(len(s.names)))
-	for i, n := range s.names {
-		b = binary.AppendUvarint(b, uint64(len(n.key)))
-		b = append(b, n.key...)
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(s.counters[i].count))
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(n.error))
-		b = append(b, s.clients[i][:]...)
+	b = binary.AppendUvarint(b, uint64(len(s.counters)))
+	for i, c := range s.counters {
+		b = binary.AppendUvarint(b, uint64(len(s.keys[i])))
+		b = append(b, s.keys[i]...)
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(c.count))
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(c.error))
+		for r := range registerCount {
+			b = append(b, c.clients.get(r))
+		}
 	}
 	return b, nil
 }
@@ -44,11 +45,11 @@ func (s *Summary) UnmarshalBinary(data []byte) error {
 	}
 	read := New(capacity)
 	for range n {
-		count, name, clients := d.entry()
-		if d.bad || read.lookup(name.key) >= 0 {
+		key, c := d.counter()
+		if d.bad || read.lookup(key) >= 0 {
 			return errBinary
 		}
-		read.insert(count, name, clients)
+		read.insert(c, key)
 	}
 	if len(d.rest) > 0 {
 		return errBinary
@@ -62,15 +63,15 @@ type decoder struct {
 	bad  bool
 }
 
-func (d *decoder) entry() (count float64, n name, clients registers) {
-	n.key = string(d.take(d.number(maxKey)))
-	count, n.error = d.float(), d.float()
-	copy(clients[:], d.take(len(clients)))
-	for _, run := range clients {
-		d.bad = d.bad || run > 58
+func (d *decoder) counter() (key []byte, c counter) {
+	key = d.take(d.number(maxKey))
+	c.count, c.error = d.float(), d.float()
+	for i, run := range d.take(registerCount) {
+		d.bad = d.bad || run > 58 // the longest that a hash can leave
+		c.clients.set(i, min(run, longestRun))
 	}
-	d.bad = d.bad || n.error > count
-	return count, n, clients
+	d.bad = d.bad || c.error > c.count
+	return key, c
 }
 
 func (d *decoder) take(n int) []byte {

@@ -25,7 +25,7 @@
 //
 // Beside each count stands a HyperLogLog (Flajolet, Fusy, Gandouet and Meunier, 2007) of 64 registers that estimates how
 // many different clients asked, to 13 % or so, and nearly exactly below ten: what one client asks for a million times is
-// popular with one.
+// popular with one. It does not count beyond a million.
 //
 // A Summary is not safe for use from several goroutines. Its interface may change before version 1.
 package topk

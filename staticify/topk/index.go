@@ -2,75 +2,83 @@ package topk
 
 import "hash/maphash"
 
-// index finds entries by their keys: a hash table with linear probing. It is faster than a map here, since a slot is
-// small, and what is in it leads to no entry but the right one, mostly.
+// index finds counters by the hashes of their keys: a hash table with linear probing. It is faster than a map here,
+// since a slot is small, and what is in it leads to no counter but the right one, mostly.
 type index struct {
 	seed  maphash.Seed
 	slots []slot // a power of two of them, at most half of them taken
 	taken int
 }
 
-// slot holds half of the hash of an entry's key, and the number of the entry plus one: 0 is free.
-type slot struct {
-	half  uint32
-	entry int32
-}
+// slot is the number of a counter plus one, below the first bits of its hash: 0 is free.
+type slot uint32
+
+const (
+	numberBits  = 22                    // of a slot
+	maxCapacity = 1 << (numberBits - 2) // two Summaries are merged in one table
+)
+
+func newSlot(hash uint64, i int32) slot { return tag(hash) | slot(i+1) }
+
+func tag(hash uint64) slot { return slot(hash>>32) &^ (1<<numberBits - 1) }
+
+// counter is -1 of a free slot.
+func (s slot) counter() int32 { return int32(s&(1<<numberBits-1)) - 1 }
 
 func newIndex() index {
 	return index{seed: maphash.MakeSeed(), slots: make([]slot, 64)}
 }
 
-func (x *index) hash(key []byte) uint64       { return maphash.Bytes(x.seed, key) }
-func (x *index) hashString(key string) uint64 { return maphash.String(x.seed, key) }
+func (x *index) hash(key []byte) uint64 { return maphash.Bytes(x.seed, key) }
 
-// find returns the entry of the key with this hash, or -1.
+// find returns the counter of the key with this hash, or -1.
 func (x *index) find(counters []counter, hash uint64) int32 {
-	for at := x.home(uint32(hash)); ; at = x.after(at) {
+	for at := x.home(hash); ; at = x.after(at) {
 		s := x.slots[at]
-		if s.entry == 0 || s.half == uint32(hash) && counters[s.entry-1].hash == hash {
-			return s.entry - 1
+		if s == 0 || s&^(1<<numberBits-1) == tag(hash) && counters[s.counter()].hash == hash {
+			return s.counter()
 		}
 	}
 }
 
-func (x *index) home(half uint32) int { return int(half) & (len(x.slots) - 1) }
+func (x *index) home(hash uint64) int { return int(hash) & (len(x.slots) - 1) }
 func (x *index) after(at int) int     { return (at + 1) & (len(x.slots) - 1) }
 
-// add lists entry i, whose key has this hash and is not listed.
-func (x *index) add(hash uint64, i int32) {
+// add lists counter i, which is not listed.
+func (x *index) add(counters []counter, i int32) {
 	if x.taken++; 2*x.taken > len(x.slots) {
 		full := x.slots
 		x.slots = make([]slot, 2*len(full))
 		for _, s := range full {
-			if s.entry != 0 {
-				x.put(s)
+			if s != 0 {
+				x.put(counters[s.counter()].hash, s.counter())
 			}
 		}
 	}
-	x.put(slot{uint32(hash), i + 1})
+	x.put(counters[i].hash, i)
 }
 
-func (x *index) put(s slot) {
-	at := x.home(s.half)
-	for x.slots[at].entry != 0 {
+func (x *index) put(hash uint64, i int32) {
+	at := x.home(hash)
+	for x.slots[at] != 0 {
 		at = x.after(at)
 	}
-	x.slots[at] = s
+	x.slots[at] = newSlot(hash, i)
 }
 
-// remove takes entry i out, and moves those that were put further on because of it.
-func (x *index) remove(hash uint64, i int32) {
+// remove takes counter i out, and moves those that were put further on because of it.
+func (x *index) remove(counters []counter, i int32) {
 	x.taken--
-	free := x.home(uint32(hash))
-	for x.slots[free].entry != i+1 {
+	free := x.home(counters[i].hash)
+	for x.slots[free].counter() != i {
 		free = x.after(free)
 	}
-	for at := x.after(free); x.slots[at].entry != 0; at = x.after(at) {
-		home := x.home(x.slots[at].half)
+	for at := x.after(free); x.slots[at] != 0; at = x.after(at) {
+		home := x.home(counters[x.slots[at].counter()].hash)
 		// It may move unless its home lies after the free slot and not after its own.
 		if (at-home)&(len(x.slots)-1) >= (at-free)&(len(x.slots)-1) {
 			x.slots[free], free = x.slots[at], at
 		}
 	}
-	x.slots[free] = slot{}
+	x.slots[free] = 0
 }

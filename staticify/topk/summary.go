@@ -1,9 +1,9 @@
 package topk
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
-	"strings"
 )
 
 // Item is a key and what is known about it.
@@ -18,86 +18,90 @@ type Item struct {
 type Summary struct {
 	capacity int
 	index    index
-	// Of the entries. What Add touches is close together: most of its time is waiting for memory.
 	counters []counter
-	clients  []registers
-	names    []name
-	heap     []node // the smallest floor first
+	keys     [][]byte // of the counters; the memory of one that is no longer listed is its successor's
+	heap     []node   // the smallest floor first
 }
 
-// counter is found by its hash alone: that two keys have the same 64 bits, with a seed that nobody knows, is less likely
-// than a broken memory.
+// counter is 64 bytes, a line of most caches: nearly all time of Add is waiting for memory, once for the index and once
+// for this. It is found by its hash alone: that two keys have the same 64 bits, with a seed that nobody knows, is less
+// likely than a broken memory.
 type counter struct {
-	hash  uint64 // of the key
-	count float64
+	hash    uint64 // of the key
+	count   float64
+	error   float64
+	clients registers
+	_       [8]byte
 }
 
-type name struct {
-	key   string
-	error float64
-}
-
-// node refers to an entry in the heap. Its floor was the entry's count once: counts grow without the heap being told,
-// so the entry with the smallest count is found by lifting floors at the root until one is true.
+// node refers to a counter in the heap. Its floor was the counter's count once: counts grow without the heap being told,
+// so the smallest one is found by lifting floors at the root until one is true.
 type node struct {
 	floor float64
-	entry int32
+	at    int32
 }
 
-// New returns a Summary that lists up to capacity keys, at least one. Each takes some 150 bytes and its own length.
+// New returns a Summary that lists up to capacity keys, at least one and at most 1<<20. Each takes some 150 bytes and
+// its own length, or that of a longer key whose place it took.
 func New(capacity int) *Summary {
-	return &Summary{capacity: max(capacity, 1), index: newIndex()}
+	capacity = min(max(capacity, 1), maxCapacity)
+	room := min(capacity, 8192) // what grows leaves garbage behind
+	return &Summary{
+		capacity: capacity, index: newIndex(),
+		counters: make([]counter, 0, room), keys: make([][]byte, 0, room), heap: make([]node, 0, room),
+	}
 }
 
 // Add counts one occurrence of key, by the client with this hash (see [Client]; 0 is nobody in particular).
-// The key is copied when it is listed, and it costs no memory otherwise.
+// The key is copied when it is listed.
 func (s *Summary) Add(key []byte, client uint64) {
 	hash := s.index.hash(key)
 	i := s.index.find(s.counters, hash)
 	if i < 0 {
-		i = s.list(hash, string(key))
+		i = s.list(hash, key)
 	}
-	s.counters[i].count++
+	c := &s.counters[i]
+	c.count++
 	if client != 0 {
-		s.clients[i].add(client)
+		c.clients.add(client)
 	}
 }
 
-// list gives key an entry: a new one while there is room, else the one with the smallest count.
-func (s *Summary) list(hash uint64, key string) int32 {
+// list gives key a counter: a new one while there is room, else the smallest.
+func (s *Summary) list(hash uint64, key []byte) int32 {
 	if n := len(s.counters); n < s.capacity {
-		s.push(counter{hash: hash}, name{key: key}, registers{})
+		s.push(counter{hash: hash}, bytes.Clone(key))
 		return int32(n)
 	}
-	least := s.least()
-	c := &s.counters[least]
-	s.index.remove(c.hash, least)
-	c.hash = hash
-	s.names[least], s.clients[least] = name{key, c.count}, registers{}
-	s.index.add(hash, least)
-	return least
+	i := s.least()
+	c := &s.counters[i]
+	s.index.remove(s.counters, i)
+	*c = counter{hash: hash, count: c.count, error: c.count}
+	s.keys[i] = append(s.keys[i][:0], key...)
+	s.index.add(s.counters, i)
+	return i
 }
 
-// push adds an entry where there is room.
-func (s *Summary) push(c counter, n name, clients registers) {
+// push adds a counter where there is room, and keeps key.
+func (s *Summary) push(c counter, key []byte) {
 	i := int32(len(s.counters))
-	s.counters, s.names, s.clients = append(s.counters, c), append(s.names, n), append(s.clients, clients)
-	s.index.add(c.hash, i)
+	s.counters, s.keys = append(s.counters, c), append(s.keys, key)
+	s.index.add(s.counters, i)
 	s.heap = append(s.heap, node{c.count, i})
 	for at := len(s.heap) - 1; at > 0 && s.heap[at].floor < s.heap[(at-1)/2].floor; at = (at - 1) / 2 {
 		s.heap[at], s.heap[(at-1)/2] = s.heap[(at-1)/2], s.heap[at]
 	}
 }
 
-// least returns the entry with the smallest count.
+// least returns the counter with the smallest count.
 func (s *Summary) least() int32 {
 	for {
 		root := s.heap[0]
-		count := s.counters[root.entry].count
+		count := s.counters[root.at].count
 		if count == root.floor {
-			return root.entry
+			return root.at
 		}
-		s.sink(node{count, root.entry})
+		s.sink(node{count, root.at})
 	}
 }
 
@@ -135,9 +139,10 @@ func (s *Summary) Unlisted() float64 {
 // Halve makes all that was counted count half, clients too.
 func (s *Summary) Halve() {
 	for i := range s.counters {
-		s.counters[i].count /= 2
-		s.names[i].error /= 2
-		s.clients[i].halve()
+		c := &s.counters[i]
+		c.count /= 2
+		c.error /= 2
+		c.clients.halve()
 	}
 	for i := range s.heap {
 		s.heap[i].floor /= 2
@@ -155,17 +160,18 @@ func (s *Summary) Top(n int) []Item {
 }
 
 func (s *Summary) item(i int32) Item {
-	return Item{Key: s.names[i].key, Count: s.counters[i].count, Error: s.names[i].error, Clients: s.clients[i].estimate()}
+	c := &s.counters[i]
+	return Item{Key: string(s.keys[i]), Count: c.count, Error: c.error, Clients: c.clients.estimate()}
 }
 
-// order returns the entries, those with larger counts first.
+// order returns the counters, larger ones first.
 func (s *Summary) order() []int32 {
 	order := make([]int32, len(s.counters))
 	for i := range order {
 		order[i] = int32(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(s.counters[b].count, s.counters[a].count), strings.Compare(s.names[a].key, s.names[b].key))
+		return cmp.Or(cmp.Compare(s.counters[b].count, s.counters[a].count), bytes.Compare(s.keys[a], s.keys[b]))
 	})
 	return order
 }
@@ -180,35 +186,36 @@ func (s *Summary) Merge(other *Summary) {
 	}
 	mine, theirs := s.Unlisted(), other.Unlisted()
 	all := New(len(s.counters) + len(other.counters))
-	for i, n := range s.names {
-		count, clients := s.counters[i].count, s.clients[i]
-		if j := other.lookup(n.key); j >= 0 {
-			count, n.error = count+other.counters[j].count, n.error+other.names[j].error
-			clients.join(&other.clients[j])
+	for i, c := range s.counters {
+		if j := other.lookup(s.keys[i]); j >= 0 {
+			o := &other.counters[j]
+			c.count, c.error = c.count+o.count, c.error+o.error
+			c.clients.join(&o.clients)
 		} else {
-			count, n.error = count+theirs, n.error+theirs
+			c.count, c.error = c.count+theirs, c.error+theirs
 		}
-		all.insert(count, n, clients)
+		all.insert(c, s.keys[i])
 	}
-	for j, n := range other.names {
-		if s.lookup(n.key) < 0 {
-			n.error += mine
-			all.insert(other.counters[j].count+mine, n, other.clients[j])
+	for j, c := range other.counters {
+		if s.lookup(other.keys[j]) < 0 {
+			c.count, c.error = c.count+mine, c.error+mine
+			all.insert(c, other.keys[j])
 		}
 	}
 	merged := New(capacity)
 	for _, i := range all.order()[:min(all.Len(), capacity)] {
-		merged.insert(all.counters[i].count, all.names[i], all.clients[i])
+		merged.insert(all.counters[i], all.keys[i])
 	}
 	*s = *merged
 }
 
-// lookup returns a key's entry, or -1.
-func (s *Summary) lookup(key string) int32 {
-	return s.index.find(s.counters, s.index.hashString(key))
+// lookup returns a key's counter, or -1.
+func (s *Summary) lookup(key []byte) int32 {
+	return s.index.find(s.counters, s.index.hash(key))
 }
 
-// insert pushes an entry of another Summary, whose hashes are not ours.
-func (s *Summary) insert(count float64, n name, clients registers) {
-	s.push(counter{s.index.hashString(n.key), count}, n, clients)
+// insert pushes a copy of what another Summary has of key, whose hash there is not ours.
+func (s *Summary) insert(c counter, key []byte) {
+	c.hash = s.index.hash(key)
+	s.push(c, bytes.Clone(key))
 }

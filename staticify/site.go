@@ -194,8 +194,9 @@ func (s *Site) next() (Key, bool) {
 	return Key{}, false
 }
 
-// Purge stops serving pages at once, and has them rendered anew. It may be called in another process than the one that
-// Runs, with the same State: that one learns of it within a second.
+// Purge withdraws pages, and has them rendered anew; a server that has their files open may send them for a second more,
+// as nginx does. It may be called in another process than the one that Runs, with the same State: that one learns of it
+// within a second.
 func (s *Site) Purge(keys ...Key) error {
 	err := s.askPurge(keys)
 	s.forget(keys)

@@ -31,8 +31,11 @@
 // No module beyond the usual ones: compressed copies are files with other names. pcre_jit on, in the main configuration, makes
 // requests cheaper. [Server.Configure] runs nginx -t and
 // nginx -s reload, or what it is told, and needs their privileges. The main configuration must not set map_hash_bucket_size and
-// map_hash_max_size, or [Config.OwnHash] says that it does. open_file_cache is off in the location: it would keep pages
-// for longer than is promised.
+// map_hash_max_size, or [Config.OwnHash] says that it does.
+//
+// A worker keeps up to 200 files open (open_file_cache), which worker_rlimit_nofile must have room for. That is nothing to
+// the promised age, since the name of a file has its time; but a page that was withdrawn or replaced may be served for a
+// second more.
 //
 // # Limits
 //

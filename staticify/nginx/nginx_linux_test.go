@@ -152,6 +152,23 @@ func TestNobodyPublishes(t *testing.T) {
 	require.Equal(t, "origin GET /", s.get(t, "/").Body)
 }
 
+// A file that nginx keeps open, since it is asked for all the time, is replaced and withdrawn long before its time is over.
+func TestKeptOpen(t *testing.T) {
+	s := newSite(t, time.Minute, "")
+	is := func(body string) bool { return s.get(t, "/").Body == body }
+	for _, body := range []string{"one", "two", "three"} {
+		next := page("/")
+		next.Body = []byte(body)
+		s.publish(t, next)
+		require.Eventually(t, func() bool { return is(body) }, 10*time.Second, 5*time.Millisecond, body)
+		for range 20 {
+			require.True(t, is(body))
+		}
+	}
+	require.NoError(t, s.publisher.Withdraw(staticify.Key{Path: "/"}))
+	require.Eventually(t, func() bool { return is("origin GET /") }, 10*time.Second, 5*time.Millisecond)
+}
+
 // A configuration that nginx refuses, for our own fault or another's, is taken back, and nginx serves on.
 func TestRefused(t *testing.T) {
 	s := newSite(t, 0, "")

@@ -51,7 +51,7 @@ func TestKilledAtEachStep(t *testing.T) {
 		p := newPress(t)
 		p.publish(t, p.page("/", 0, "old"), p.page("/same", 0, "same"), p.page("/gone", 0, "gone"))
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$")
-		cmd.Env = append(os.Environ(), rootVar+"="+p.root, killVar+"="+fmt.Sprint(step))
+		cmd.Env = append(os.Environ(), rootVar+"="+p.root, killVar+"="+fmt.Sprint(step), "TMPDIR="+t.TempDir()) // it cannot clear away itself
 		output, err := cmd.CombinedOutput()
 		got := p.at(t, then)
 		if err == nil {

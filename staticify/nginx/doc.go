@@ -33,9 +33,9 @@
 // nginx -s reload, or what it is told, and needs their privileges. The main configuration must not set map_hash_bucket_size and
 // map_hash_max_size, or [Config.OwnHash] says that it does.
 //
-// A worker keeps up to 200 files open (open_file_cache), which worker_rlimit_nofile must have room for. That is nothing to
-// the promised age, since the name of a file has its time; but a page that was withdrawn or replaced may be served for a
-// second more.
+// A worker keeps up to 200 files open (open_file_cache), deleted ones too, which worker_rlimit_nofile must have room for.
+// That is nothing to the promised age, since the name of a file has its time; but a page that was withdrawn or replaced may
+// be served for a second more, or, when the clock is set back, until its time is over for the second time.
 //
 // # Limits
 //

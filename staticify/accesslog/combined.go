@@ -31,7 +31,10 @@ func (p *parser) combined(line []byte) bool {
 		return false
 	}
 	line = line[n+2:]
-	end = bytes.IndexByte(line, '"') // of the referrer
+	end = 1 // of the referrer: often there is none
+	if len(line) < 2 || line[1] != '"' || line[0] == '"' {
+		end = bytes.IndexByte(line, '"')
+	}
 	if end < 0 || len(line) < end+3 || line[end+1] != ' ' || line[end+2] != '"' {
 		return false
 	}

@@ -218,7 +218,10 @@ func (p *parser) setUpstream(v []byte) bool {
 
 // splitRequest cuts a request line at its first blank and its last. What is no request line has no method.
 func splitRequest(v []byte) (method, target []byte) {
-	first, last := nearByte(v, ' '), len(v)-len(" HTTP/1.1")
+	first, last := 3, len(v)-len(" HTTP/1.1")
+	if len(v) < 4 || string(v[:4]) != "GET " {
+		first = nearByte(v, ' ')
+	}
 	if last < 0 || string(v[last:]) != " HTTP/1.1" && string(v[last:]) != " HTTP/2.0" {
 		last = bytes.LastIndexByte(v, ' ')
 	}

@@ -7,23 +7,23 @@ import "hash/maphash"
 type index struct {
 	seed  maphash.Seed
 	slots []slot // a power of two of them, at most half of them taken
-	taken int
 }
 
 // slot is the number of a counter plus one, below the first bits of its hash: 0 is free.
 type slot uint32
 
 const (
-	numberBits  = 22                    // of a slot
+	numberBits  = 22 // of a slot
+	numberMask  = 1<<numberBits - 1
 	maxCapacity = 1 << (numberBits - 2) // two Summaries are merged in one table
 )
 
 func newSlot(hash uint64, i int32) slot { return tag(hash) | slot(i+1) }
 
-func tag(hash uint64) slot { return slot(hash>>32) &^ (1<<numberBits - 1) }
+func tag(hash uint64) slot { return slot(hash>>32) &^ numberMask }
 
 // counter is -1 of a free slot.
-func (s slot) counter() int32 { return int32(s&(1<<numberBits-1)) - 1 }
+func (s slot) counter() int32 { return int32(s&numberMask) - 1 }
 
 func newIndex() index {
 	return index{seed: maphash.MakeSeed(), slots: make([]slot, 64)}
@@ -35,7 +35,7 @@ func (x *index) hash(key []byte) uint64 { return maphash.Bytes(x.seed, key) }
 func (x *index) find(counters []counter, hash uint64) int32 {
 	for at := x.home(hash); ; at = x.after(at) {
 		s := x.slots[at]
-		if s == 0 || s&^(1<<numberBits-1) == tag(hash) && counters[s.counter()].hash == hash {
+		if s == 0 || s&^numberMask == tag(hash) && counters[s.counter()].hash == hash {
 			return s.counter()
 		}
 	}
@@ -44,9 +44,9 @@ func (x *index) find(counters []counter, hash uint64) int32 {
 func (x *index) home(hash uint64) int { return int(hash) & (len(x.slots) - 1) }
 func (x *index) after(at int) int     { return (at + 1) & (len(x.slots) - 1) }
 
-// add lists counter i, which is not listed.
+// add lists counter i, the only one that is not listed.
 func (x *index) add(counters []counter, i int32) {
-	if x.taken++; 2*x.taken > len(x.slots) {
+	if 2*len(counters) > len(x.slots) {
 		full := x.slots
 		x.slots = make([]slot, 2*len(full))
 		for _, s := range full {
@@ -68,7 +68,6 @@ func (x *index) put(hash uint64, i int32) {
 
 // remove takes counter i out, and moves those that were put further on because of it.
 func (x *index) remove(counters []counter, i int32) {
-	x.taken--
 	free := x.home(counters[i].hash)
 	for x.slots[free].counter() != i {
 		free = x.after(free)

@@ -3,6 +3,7 @@ package topk
 import (
 	"bytes"
 	"cmp"
+	"hash/maphash"
 	"slices"
 )
 
@@ -17,7 +18,8 @@ type Item struct {
 // Summary counts keys. Make it with New.
 type Summary struct {
 	capacity int
-	index    index
+	seed     maphash.Seed
+	slots    []slot // a power of two of them, at most half of them taken
 	counters []counter
 	keys     [][]byte // of the counters; the memory of one that is no longer listed is its successor's
 	heap     []node   // the smallest floor first
@@ -47,7 +49,7 @@ func New(capacity int) *Summary {
 	capacity = min(max(capacity, 1), maxCapacity)
 	room := min(capacity, 8192) // what grows leaves garbage behind
 	return &Summary{
-		capacity: capacity, index: newIndex(),
+		capacity: capacity, seed: maphash.MakeSeed(), slots: make([]slot, 64),
 		counters: make([]counter, 0, room), keys: make([][]byte, 0, room), heap: make([]node, 0, room),
 	}
 }
@@ -55,8 +57,8 @@ func New(capacity int) *Summary {
 // Add counts one occurrence of key, by the client with this hash (see [Client]; 0 is nobody in particular).
 // The key is copied when it is listed.
 func (s *Summary) Add(key []byte, client uint64) {
-	hash := s.index.hash(key)
-	i := s.index.find(s.counters, hash)
+	hash := s.hash(key)
+	i := s.find(hash)
 	if i < 0 {
 		i = s.list(hash, key)
 	}
@@ -75,10 +77,10 @@ func (s *Summary) list(hash uint64, key []byte) int32 {
 	}
 	i := s.least()
 	c := &s.counters[i]
-	s.index.remove(s.counters, i)
+	s.leave(i)
 	*c = counter{hash: hash, count: c.count, error: c.count}
 	s.keys[i] = append(s.keys[i][:0], key...)
-	s.index.add(s.counters, i)
+	s.enter(i)
 	return i
 }
 
@@ -86,7 +88,7 @@ func (s *Summary) list(hash uint64, key []byte) int32 {
 func (s *Summary) push(c counter, key []byte) {
 	i := int32(len(s.counters))
 	s.counters, s.keys = append(s.counters, c), append(s.keys, key)
-	s.index.add(s.counters, i)
+	s.enter(i)
 	s.heap = append(s.heap, node{c.count, i})
 	for at := len(s.heap) - 1; at > 0 && s.heap[at].floor < s.heap[(at-1)/2].floor; at = (at - 1) / 2 {
 		s.heap[at], s.heap[(at-1)/2] = s.heap[(at-1)/2], s.heap[at]
@@ -209,13 +211,15 @@ func (s *Summary) Merge(other *Summary) {
 	*s = *merged
 }
 
+func (s *Summary) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
+
 // lookup returns a key's counter, or -1.
 func (s *Summary) lookup(key []byte) int32 {
-	return s.index.find(s.counters, s.index.hash(key))
+	return s.find(s.hash(key))
 }
 
 // insert pushes a copy of what another Summary has of key, whose hash there is not ours.
 func (s *Summary) insert(c counter, key []byte) {
-	c.hash = s.index.hash(key)
+	c.hash = s.hash(key)
 	s.push(c, bytes.Clone(key))
 }

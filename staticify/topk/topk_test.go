@@ -68,7 +68,7 @@ func requireHeap(t *testing.T, s *Summary) {
 		require.LessOrEqual(t, s.heap[max(i-1, 0)/2].floor, n.floor)
 	}
 	taken := 0
-	for _, slot := range s.index.slots {
+	for _, slot := range s.slots {
 		if slot != 0 {
 			taken++
 		}

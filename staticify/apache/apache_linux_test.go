@@ -110,6 +110,15 @@ func TestNobodyPublishes(t *testing.T) {
 	require.Equal(t, "origin GET /", weblab.Get(t, s.Address, host, "/").Body)
 }
 
+// Nor does it take files of another time for the present's when its clock steps.
+func TestClockSteps(t *testing.T) {
+	lab.Need(t, "faketime")
+	clock := weblab.FakeClock(t)
+	s := newSite(t, time.Minute)
+	require.NoError(t, s.publisher.Publish(t.Context(), []*staticify.Page{page("/")}))
+	weblab.CheckClock(t, clock, s.Address, host)
+}
+
 // A configuration that httpd refuses is taken back.
 func TestRefused(t *testing.T) {
 	s := newSite(t, 0)

@@ -152,6 +152,15 @@ func TestNobodyPublishes(t *testing.T) {
 	require.Equal(t, "origin GET /", s.get(t, "/").Body)
 }
 
+// Nor does it take files of another time for the present's when its clock steps.
+func TestClockSteps(t *testing.T) {
+	lab.Need(t, "faketime")
+	clock := weblab.FakeClock(t)
+	s := newSite(t, time.Minute, "")
+	s.publish(t, page("/"))
+	weblab.CheckClock(t, clock, s.Address, host)
+}
+
 // A file that nginx keeps open, since it is asked for all the time, is replaced and withdrawn long before its time is over.
 func TestKeptOpen(t *testing.T) {
 	s := newSite(t, time.Minute, "")

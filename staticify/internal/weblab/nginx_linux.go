@@ -30,6 +30,7 @@ func StartNginx(t testing.TB, address, http string) *Nginx {
 	conf := WriteFile(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`%s
 daemon off;
 pcre_jit on;
+env FAKETIME_TIMESTAMP_FILE; env FAKETIME_NO_CACHE; env FAKETIME_DONT_FAKE_MONOTONIC;
 worker_processes 1;
 pid %[2]s/nginx.pid;
 error_log %[2]s/error.log notice;

@@ -47,5 +47,6 @@
 // answers conditional requests. Redirects are not published. One Site is for one host.
 //
 // The limits of targets stand with [MaxTarget]; those of pages, times and headers with the packages render, publish, nginx
-// and apache. The interface may change before version 1.
+// and apache. A Site has all pages that are files in memory: Budget.Pages and the Important ones, with bodies of 4 MiB each
+// at most, by package render's default. The interface may change before version 1.
 package staticify

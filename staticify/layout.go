@@ -4,7 +4,7 @@ import "time"
 
 // File is one file of a page, below the directory that holds a generation's pages.
 type File struct {
-	Name     string // slash-separated, relative, beginning with [Key.FileName]
+	Name     string // slash-separated, relative: [Key.FileName], a dot or a slash, and what the server wants
 	Encoding string // of what follows the prefix: "", "gzip" or "br"
 	Prefix   []byte // stands before the body: a head, for a server that reads one
 }

@@ -119,6 +119,22 @@ func TestClockSteps(t *testing.T) {
 	weblab.CheckClock(t, clock, s.Address, host)
 }
 
+// What is replaced or withdrawn is so at once, and alone.
+func TestReplacedAndWithdrawn(t *testing.T) {
+	s := newSite(t, time.Minute)
+	require.NoError(t, s.publisher.Publish(t.Context(), []*staticify.Page{page("/blog"), page("/blog/"), page("/blog/?page=2"), page("/blog/x")}))
+	next := page("/blog/")
+	next.Body = []byte("next")
+	require.NoError(t, s.publisher.Publish(t.Context(), []*staticify.Page{page("/blog"), next, page("/blog/?page=2"), page("/blog/x")}))
+	require.Equal(t, "next", weblab.Get(t, s.Address, host, "/blog/").Body)
+	require.NoError(t, s.publisher.Withdraw(next.Key))
+	for target, want := range map[string]string{
+		"/blog/": "origin GET /blog/", "/blog": "static /blog", "/blog/?page=2": "static /blog/?page=2", "/blog/x": "static /blog/x",
+	} {
+		require.Equal(t, want, weblab.Get(t, s.Address, host, target).Body)
+	}
+}
+
 // A configuration that httpd refuses is taken back.
 func TestRefused(t *testing.T) {
 	s := newSite(t, 0)

@@ -95,7 +95,9 @@ func (c Config) drop() int {
 	return 1
 }
 
-// Files implements [staticify.Layout]: each begins with its headers.
+// Files implements [staticify.Layout]: each begins with its headers. They are in a directory that has the page's name, since
+// mod_mime makes languages and encodings of all that stands between dots in the name of a file: of the page
+// "/news.fr.html", and with Debian's configuration of a ".br".
 func (c Config) Files(p *staticify.Page) ([]staticify.File, error) {
 	if p.Header.Get("Content-Type") == "" {
 		return nil, &staticify.Refusal{Reason: staticify.Unpublishable, Detail: "no Content-Type"}
@@ -105,13 +107,15 @@ func (c Config) Files(p *staticify.Page) ([]staticify.File, error) {
 			return nil, &staticify.Refusal{Reason: staticify.Unpublishable, Detail: name}
 		}
 	}
-	name := p.Key.FileName()
-	return []staticify.File{
-		{Name: name + ".asis", Prefix: head(p, "")},
-		{Name: name + ".gz.asis", Encoding: "gzip", Prefix: head(p, "gzip")},
-		{Name: name + ".br.asis", Encoding: "br", Prefix: head(p, "br")},
-	}, nil
+	var files []staticify.File
+	for _, encoding := range []string{"", "gzip", "br"} {
+		files = append(files, staticify.File{Name: p.Key.FileName() + fileName(encoding), Encoding: encoding, Prefix: head(p, encoding)})
+	}
+	return files, nil
 }
+
+// fileName is the end of a file's name.
+func fileName(encoding string) string { return "/" + cmp.Or(encoding, "plain") + ".asis" }
 
 func joined(p *staticify.Page, name string) string {
 	return strings.Join(p.Header.Values(name), ", ")
@@ -195,8 +199,7 @@ func (c Config) target(line lineFunc) {
 
 // serve sends a file where there is one.
 func (c Config) serve(line lineFunc, encoding string) {
-	suffix := map[string]string{"br": ".br", "gzip": ".gz", "": ""}[encoding] + ".asis"
-	file := c.Root + "/current/%{ENV:STATICIFY_TIME}%{ENV:STATICIFY_FILE}" + suffix
+	file := c.Root + "/current/%{ENV:STATICIFY_TIME}%{ENV:STATICIFY_FILE}" + fileName(encoding)
 	line("RewriteCond %%{ENV:STATICIFY_FILE} .")
 	if encoding != "" {
 		line("RewriteCond %%{HTTP:Accept-Encoding} %s", quote(pcre.Accepts(encoding)))

@@ -62,8 +62,10 @@ func (p *Publisher) Accepts(page *staticify.Page) error {
 		return err
 	}
 	for _, f := range files {
-		if name := path.Base(f.Name); len(name) > maxName {
-			return &staticify.Refusal{Reason: staticify.TooLong, Detail: fmt.Sprintf("a file's name of %d bytes", len(name))}
+		for name := range strings.SplitSeq(f.Name, "/") {
+			if len(name) > maxName {
+				return &staticify.Refusal{Reason: staticify.TooLong, Detail: fmt.Sprintf("a file's name of %d bytes", len(name))}
+			}
 		}
 	}
 	if width := p.Layout.Width(); page.Lifetime > 0 && page.Lifetime < 3*width {
@@ -170,7 +172,7 @@ func withdraw(dir string, keys []staticify.Key) error {
 	return errors.Join(errs...)
 }
 
-// unlink removes the files of one page.
+// unlink removes the files of one page, or the directory that has them.
 func unlink(root *os.Root, base string, key staticify.Key) error {
 	within, name := path.Split(key.FileName())
 	within = path.Join(base, within)
@@ -180,8 +182,8 @@ func unlink(root *os.Root, base string, key staticify.Key) error {
 	}
 	errs := []error{err}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), name+".") && !e.IsDir() {
-			errs = append(errs, root.Remove(path.Join(within, e.Name())))
+		if e.Name() == name || strings.HasPrefix(e.Name(), name+".") {
+			errs = append(errs, root.RemoveAll(path.Join(within, e.Name())))
 		}
 	}
 	return errors.Join(errs...)

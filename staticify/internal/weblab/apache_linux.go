@@ -29,6 +29,9 @@ ServerName localhost
 Listen %[2]s
 LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
 LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule mime_module /usr/lib/apache2/modules/mod_mime.so
+Include /etc/apache2/mods-available/mime.conf
+AddEncoding x-gzip .gz
 LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so
 LoadModule asis_module /usr/lib/apache2/modules/mod_asis.so
 LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so

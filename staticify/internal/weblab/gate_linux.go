@@ -16,7 +16,7 @@ func Origin(w http.ResponseWriter, r *http.Request) {
 // body is "static " and its target.
 var Published = []string{
 	"/", "/blog/", "/blog", "/About/", "/caf%C3%A9/", "/blog/?page=2", "/blog/?page=2&s=x", "/a(b),c'd", "/x/y/z.html", "/~x/!$&*+;=:@/",
-	"/?s=www.example.com.br", "/?s=a", "/?s=a.gzip", "/?s=a.gz",
+	"/?s=www.example.com.br", "/?s=a", "/?s=a.gzip", "/?s=a.gz", "/?s=a.gz.x", "/news.fr.html", "/a.shtml.gz.var", "/?s=.x", "/v1.2/x",
 }
 
 // canonical are targets that are answered with another one's page.
@@ -32,7 +32,7 @@ var dynamic = []string{
 	"/%62log/", "/blog%2F", "/x/../blog/", "/./blog/", "/blog/.", "/blog/..", "/blog/x/../", "/about/", "/ABOUT/", "/caf%c3%a9/", "/café/",
 	"/?../../../../../../etc/hostname", "/?page=../../../etc/hostname", "/blog/^", "/blog/^page=2", "/blog/%5E", "/.off", "/current", "/blog/?PAGE=2", "/blog/?page=%2e",
 	"/blog/#x", "/blog/?page=2#x", "/blog/;x", "/blog/\\..", "/blog/?page=" + strings.Repeat("1", 300), "/" + strings.Repeat("x", 300), "/" + strings.Repeat("x/", 600),
-	"/blog/%3fpage=2", "/blog/%3Fpage=2", "/blog/%0a", "/blog/^.asis", "/blog/^.h0123456789ab", "/blog/.%2e/",
+	"/blog/%3fpage=2", "/blog/%3Fpage=2", "/blog/%0a", "/blog/^/plain.asis", "/blog/^.h0123456789ab", "/blog/.%2e/",
 }
 
 // private are headers that keep a request from files.
@@ -55,8 +55,10 @@ func CheckGate(t *testing.T, address, host string) {
 	for _, target := range Published {
 		got := Get(t, address, host, target)
 		want(target, got, "static "+target)
-		if coding := got.Header.Get("Content-Encoding"); coding != "" {
-			t.Errorf("%s: Content-Encoding %s, and the file is plain", target, coding)
+		for _, name := range []string{"Content-Encoding", "Content-Language"} {
+			if value := got.Header.Get(name); value != "" {
+				t.Errorf("%s: %s: %s, and the page has none", target, name, value)
+			}
 		}
 	}
 	for target, page := range canonical {

@@ -127,12 +127,12 @@ func (c Config) HTTP(t Table) ([]byte, error) {
 func (c Config) target(w *writer) {
 	w.line("# The file's name, from the request target as it was sent.")
 	w.line("map $request_uri $NAME_file {\n\tdefault /.off;")
-	w.line("\t%s \"${NAME_p}^\";", regex(`^(?<NAME_p>`+pcre.Path+`)$`))
+	w.line("\t%s \"${NAME_p}^\";", regex(`^`+w.group("p", pcre.Path)+`$`))
 	if ignored := pcre.Ignored(c.Query); ignored != "" {
-		w.line("\t%s \"${NAME_p}^\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+ignored+`$`))
+		w.line("\t%s \"${NAME_p}^\";", regex(`^`+w.group("p", pcre.Path)+`\?`+ignored+`$`))
 	}
 	if before, kept, after := pcre.Kept(c.Query); kept != "" {
-		w.line("\t%s \"${NAME_p}^${NAME_q}^\";", regex(`^(?<NAME_p>`+pcre.Path+`)\?`+before+`(?<NAME_q>`+kept+`)`+after+`$`))
+		w.line("\t%s \"${NAME_p}^${NAME_q}^\";", regex(`^`+w.group("p", pcre.Path)+`\?`+before+w.group("q", kept)+after+`$`))
 	}
 	w.line("}")
 }
@@ -153,10 +153,10 @@ func (c Config) gate(w *writer) {
 	w.line("map \"$request_method|$http_authorization|$content_length$http_transfer_encoding$http_if_match$http_if_unmodified_since|$host $http_host $scheme $NAME_cookie\" $NAME_open {")
 	w.line("\tdefault off;\n\t%s on;\n}", regex(`^(?:GET|HEAD)\|\|\|`+regexp.QuoteMeta(port.ReplaceAllString(c.Host, ""))+` `+host+` `+scheme+` on$`))
 	w.line("# The directory of this time: when nobody makes new ones there is none, and the origin answers.")
-	w.line("map \"$NAME_open $msec\" $NAME_time {\n\tdefault .off;\n\t%s $NAME_t;\n}", regex(`^on (?<NAME_t>\d+)`+last+`\.`))
+	w.line("map \"$NAME_open $msec\" $NAME_time {\n\tdefault .off;\n\t%s $NAME_t;\n}", regex(`^on `+w.group("t", `\d+`)+last+`\.`))
 	w.line("# Compressed files, for those who take them.")
 	w.line("map $http_accept_encoding $NAME_coded {\n\tdefault \"\";\n\t%s br.;\n\t%s gzip.;\n}", regex(pcre.Accepts("br")), regex(pcre.Accepts("gzip")))
-	w.line("map $uri $NAME_coding {\n\tdefault \"\";\n\t%s $NAME_c;\n}", regex(`\^\.(?<NAME_c>br|gzip)\.h[0-9a-f]+$`))
+	w.line("map $uri $NAME_coding {\n\tdefault \"\";\n\t%s $NAME_c;\n}", regex(`\^\.`+w.group("c", "br|gzip")+`\.h[0-9a-f]+$`))
 	w.line("# The origin wants a Host from everybody, also from who sent none, as probes do.")
 	w.line("map $http_host $NAME_host {\n\tdefault $http_host;\n\t\"\" %s;\n}", quote(c.Host))
 }

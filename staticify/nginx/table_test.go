@@ -133,3 +133,16 @@ func TestNamesOfFiles(t *testing.T) {
 		}
 	}
 }
+
+// A pattern of the user's is none of ours, whatever it looks like.
+func TestPatternsAreTakenAsTheyAre(t *testing.T) {
+	c := nginx.Config{Host: host, Root: "/www", Cookies: []string{"NAME_x"}, Query: staticify.Query{Ignore: []string{"NAMES*"}, Keep: []string{"NAMESPACE"}}}
+	text, err := c.HTTP(nginx.Table{})
+	require.NoError(t, err)
+	for _, word := range []string{"NAME_x", "NAMES", "NAMESPACE"} {
+		require.Contains(t, string(text), word)
+	}
+	for _, word := range []string{"$staticify_x", "staticifyS", "(?<NAME", "$NAME"} {
+		require.NotContains(t, string(text), word)
+	}
+}

@@ -10,7 +10,7 @@ import (
 // maxToken is what nginx takes as one word of its configuration, with some room left.
 const maxToken = 3500
 
-// writer writes a configuration, with NAME as the name of the site.
+// writer writes a configuration. NAME in a format is the site's name, and in what is formatted it is just a word.
 type writer struct {
 	bytes.Buffer
 	name string
@@ -19,14 +19,17 @@ type writer struct {
 func (w *writer) line(format string, args ...any) {
 	for i, a := range args {
 		if r, ok := a.(regex); ok {
-			args[i] = w.named(r.quoted())
+			args[i] = r.quoted()
 		}
 	}
-	fmt.Fprintf(w, w.named(format), args...)
+	fmt.Fprintf(w, namePlace.ReplaceAllString(format, w.name), args...)
 	w.WriteByte('\n')
 }
 
-func (w *writer) named(s string) string { return namePlace.ReplaceAllString(s, w.name) }
+// group is a group of a regular expression, which is then a variable of the site's.
+func (w *writer) group(name, pattern string) string {
+	return "(?<" + w.name + "_" + name + ">" + pattern + ")"
+}
 
 // namePlace is where a variable or a location gets the site's name.
 var namePlace = regexp.MustCompile(`\bNAME\B`)

@@ -3,8 +3,11 @@ package install
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -18,7 +21,7 @@ func requireFiles(t *testing.T, dir string, want map[string][]byte) {
 	got, err := read(dir, map[string][]byte{"a": nil, "b": nil})
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	_, err = os.Lstat(filepath.Join(dir, intent))
+	_, err = os.Lstat(filepath.Join(dir, beforeLink))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
@@ -32,7 +35,7 @@ func TestKilled(t *testing.T) {
 	for _, step := range []string{"test", "reload"} {
 		commands := map[string][]string{"test": {"true"}, "reload": {"true"}}
 		at := copied + step
-		commands[step] = []string{"cp", "-R", dir, at}
+		commands[step] = []string{"cp", "-a", dir, at}
 		require.NoError(t, Files(ctx, dir, wanted, commands["test"], commands["reload"]))
 		requireFiles(t, dir, wanted)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), old["a"], 0o644))
@@ -42,7 +45,7 @@ func TestKilled(t *testing.T) {
 		require.ErrorAs(t, refused, new(*staticify.ConfigError))
 		requireFiles(t, at, old)
 	}
-	require.NoError(t, Files(ctx, dir, wanted, []string{"cp", "-R", dir, copied}, []string{"true"}))
+	require.NoError(t, Files(ctx, dir, wanted, []string{"cp", "-a", dir, copied}, []string{"true"}))
 	reloaded := filepath.Join(t.TempDir(), "reloaded")
 	require.NoError(t, Files(ctx, copied, wanted, []string{"true"}, []string{"cp", filepath.Join(dir, "a"), reloaded}))
 	_, err := os.Stat(reloaded)
@@ -56,4 +59,50 @@ func TestKilled(t *testing.T) {
 	var refused *staticify.ConfigError
 	require.True(t, errors.As(err, &refused) && refused.Foreign)
 	requireFiles(t, copied, map[string][]byte{"a": []byte("new"), "b": []byte("more")})
+	sets, err := filepath.Glob(filepath.Join(copied, setPrefix+"*"))
+	require.NoError(t, err)
+	require.Len(t, sets, 1)
+}
+
+// Whenever a process is killed, the files belong together, and the next process ends the change.
+func TestKilledAtEachStep(t *testing.T) {
+	old := map[string][]byte{"a": []byte("old a"), "b": []byte("old b")}
+	wanted := map[string][]byte{"a": []byte("new a"), "b": []byte("new b")}
+	ok, refuse := []string{"true"}, []string{"false"}
+	for _, test := range [][]string{ok, refuse} {
+		dir, copies := t.TempDir(), t.TempDir()
+		require.NoError(t, Files(t.Context(), dir, old, ok, ok))
+		var at []string
+		step = func() {
+			at = append(at, filepath.Join(copies, fmt.Sprint(len(at))))
+			require.NoError(t, exec.Command("cp", "-a", dir, at[len(at)-1]).Run())
+		}
+		t.Cleanup(func() { step = func() {} })
+		err := Files(t.Context(), dir, wanted, test, ok)
+		step = func() {}
+		require.Equal(t, test[0] == "false", err != nil)
+		require.Greater(t, len(at), 3)
+		for i, killed := range at {
+			got, err := read(killed, wanted)
+			require.NoError(t, err)
+			require.True(t, maps.EqualFunc(got, old, bytes.Equal) || maps.EqualFunc(got, wanted, bytes.Equal), "step %d: %s", i, got)
+			if test[0] == "true" {
+				require.NoError(t, Files(t.Context(), killed, wanted, ok, ok))
+				requireFiles(t, killed, wanted)
+			} else {
+				require.Error(t, Files(t.Context(), killed, wanted, refuse, ok))
+				requireFiles(t, killed, old)
+			}
+		}
+	}
+}
+
+// A command that is not there says nothing of the server's configuration.
+func TestNoSuchCommand(t *testing.T) {
+	dir := t.TempDir()
+	err := Files(t.Context(), dir, map[string][]byte{"a": []byte("new"), "b": nil}, []string{"/nonexistent"}, nil)
+	var refused *staticify.ConfigError
+	require.ErrorAs(t, err, &refused)
+	require.False(t, refused.Foreign)
+	requireFiles(t, dir, map[string][]byte{"a": nil, "b": nil})
 }

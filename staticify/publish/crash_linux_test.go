@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,4 +108,46 @@ func TestFullFilesystem(t *testing.T) {
 		before = p.at(t, p.now)
 	}
 	t.Fatal("the file system was never full")
+}
+
+// A file system that cannot hold two generations has a new one when the time of the old one is over.
+func TestFullFilesystemHeals(t *testing.T) {
+	if !lab.Isolated(t) {
+		return
+	}
+	p := newPress(t)
+	require.NoError(t, os.MkdirAll(p.root, 0o755))
+	require.NoError(t, unix.Mount("none", p.root, "tmpfs", 0, "size=300k"))
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(p.root, 0)) })
+	random := rand.New(rand.NewPCG(1, 2)) // compresses to nothing less
+	body := func() string {
+		b := make([]byte, 170_000)
+		for i := range b {
+			b[i] = byte(random.Uint32())
+		}
+		return string(b)
+	}
+	p.publish(t, p.page("/", 0, body()))
+	before := p.at(t, p.now)
+	p.now = p.now.Add(20 * time.Second)
+	require.ErrorIs(t, p.Publish(t.Context(), []*staticify.Page{p.page("/", 0, body())}), syscall.ENOSPC)
+	require.Equal(t, before, p.at(t, p.now))
+	p.now = p.now.Add(time.Minute)
+	next := body()
+	p.publish(t, p.page("/", 0, next))
+	require.Equal(t, map[string]string{"^.html": next}, p.at(t, p.now))
+}
+
+// The server reads what is published, and nobody else takes the lock, whatever the umask is.
+func TestUmask(t *testing.T) {
+	p := newPress(t)
+	require.NoError(t, os.MkdirAll(p.root, 0o755))
+	before := unix.Umask(0o077)
+	defer unix.Umask(before)
+	p.publish(t, p.page("/", 0, "home"))
+	for name, mode := range map[string]os.FileMode{"current/pages0/^.html": 0o644, "lock": 0o600} {
+		info, err := os.Stat(filepath.Join(p.root, name))
+		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode(), name)
+	}
 }

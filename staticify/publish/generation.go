@@ -205,7 +205,8 @@ func (g *generation) file(name string, parts ...[]byte) error {
 			return errors.Join(err, f.Close())
 		}
 	}
-	if err := f.Close(); err != nil {
+	// The server reads it for as long as the page does not change, whatever the umask of this process is.
+	if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
 		return err
 	}
 	modified := time.Unix(g.id, 0)

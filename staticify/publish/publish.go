@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,7 @@ type Publisher struct {
 }
 
 // ErrBusy is another process that is publishing into the same root.
-var ErrBusy = errors.New("another process is publishing here")
+var ErrBusy = errors.New(`another process is publishing here, and has the file "lock" locked`)
 
 // Publish makes a generation of these pages in every root, and switches to it in one step. Each page can be found until
 // the last bucket that ends before the page is too old. Pages that are too old already are left out, and so are those
@@ -81,7 +82,7 @@ const maxName = 255
 func (p *Publisher) Withdraw(keys ...staticify.Key) error {
 	var errs []error
 	for _, dir := range p.Roots {
-		if err := withdraw(dir, keys); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := withdraw(dir, keys); err != nil {
 			errs = append(errs, fmt.Errorf("publish: %s: %w", dir, err))
 		}
 	}
@@ -105,10 +106,24 @@ func (p *Publisher) publish(ctx context.Context, dir string, now time.Time, set 
 	defer unlock()
 	g := &generation{root: root, set: set, previous: current(root), step: p.step}
 	g.id = max(now.Unix(), g.previous+1)
-	if err := g.make(ctx); err != nil {
+	if err = g.make(ctx); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		// What nobody can be sent any more may be all that keeps a generation from fitting.
+		if err = p.makeRoom(root, now, g.previous); err == nil {
+			err = g.make(ctx)
+		}
+	}
+	if err != nil {
 		return errors.Join(err, root.RemoveAll(g.temporary()))
 	}
 	return prune(root, g.id, cmp.Or(p.Keep, 1))
+}
+
+// makeRoom removes all generations but the current one, and that too when its time is over.
+func (p *Publisher) makeRoom(root *os.Root, now time.Time, current int64) error {
+	if now.Sub(time.Unix(current, 0)) > cmp.Or(p.MaxAge, staticify.DefaultMaxAge) {
+		current = 0
+	}
+	return prune(root, current, 0)
 }
 
 // current returns the generation that is being served, 0 when there is none.
@@ -148,6 +163,9 @@ func prune(root *os.Root, id int64, keep int) error {
 
 func withdraw(dir string, keys []staticify.Key) error {
 	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -158,10 +176,10 @@ func withdraw(dir string, keys []staticify.Key) error {
 	}
 	base := path.Join("generations", strconv.FormatInt(id, 10))
 	sets, err := fs.ReadDir(root.FS(), base)
-	if err != nil {
-		return err
+	if errors.Is(err, fs.ErrNotExist) { // a newer one has replaced it
+		return nil
 	}
-	var errs []error
+	errs := []error{err}
 	for _, set := range sets {
 		for _, key := range keys {
 			if set.IsDir() {

@@ -2,6 +2,8 @@ package render
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"maps"
 	"mime"
 	"net/http"
@@ -88,22 +90,28 @@ func lifetime(h http.Header) time.Duration {
 	return limit
 }
 
-// freshness is the lifetime that the origin gives to shared caches (RFC 9111, section 4.2.1).
+// freshness is the lifetime that the origin gives to shared caches (RFC 9111, section 4.2.1), and to those of its own
+// before all (RFC 9213, section 2.2).
 func freshness(h http.Header) (limit time.Duration, given bool) {
-	for _, wanted := range []string{"s-maxage", "max-age"} {
-		for _, directive := range list(h, "Cache-Control") {
-			name, value, _ := strings.Cut(directive, "=")
-			if !strings.EqualFold(name, wanted) {
-				continue
+	for _, wanted := range []struct{ header, directive string }{
+		{"Cdn-Cache-Control", "max-age"}, {"Cache-Control", "s-maxage"}, {"Cache-Control", "max-age"},
+	} {
+		for _, directive := range list(h, wanted.header) {
+			if name, value, _ := strings.Cut(directive, "="); strings.EqualFold(name, wanted.directive) {
+				return seconds(value), true
 			}
-			seconds, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
-			if err != nil {
-				return 0, true // to be taken as stale (RFC 9111, section 4.2.1)
-			}
-			return time.Duration(seconds) * time.Second, true
 		}
 	}
 	return expires(h)
+}
+
+// seconds reads a delta-seconds (RFC 9111, section 1.2.2). One that is none is to be taken as stale (section 4.2.1).
+func seconds(value string) time.Duration {
+	n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	return time.Duration(n) * time.Second // one that is too large is the largest
 }
 
 // expires is the lifetime by Expires, which counts where Cache-Control says nothing (RFC 9111, section 5.3).
@@ -161,6 +169,7 @@ func (r *Renderer) kept(h http.Header) http.Header {
 	if !slices.ContainsFunc(list(page, "Cache-Control"), isMaxAge) {
 		page.Add("Cache-Control", "no-cache")
 	}
+	r.setAge(page)
 	delete(page, "Vary")
 	for _, name := range list(h, "Vary") {
 		if !strings.EqualFold(name, "Accept-Encoding") { // the server adds that itself
@@ -168,6 +177,15 @@ func (r *Renderer) kept(h http.Header) http.Header {
 		}
 	}
 	return page
+}
+
+// setAge has a browser count a page's lifetime from when it was made: it may be as old as this when it is sent (RFC 9111,
+// section 5.1).
+func (r *Renderer) setAge(page http.Header) {
+	page.Del("Age")
+	if slices.ContainsFunc(list(page, "Cache-Control"), isMaxAge) {
+		page.Set("Age", strconv.Itoa(int(cmp.Or(r.MaxAge, staticify.DefaultMaxAge)/time.Second)))
+	}
 }
 
 func isMaxAge(directive string) bool {

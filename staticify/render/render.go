@@ -37,6 +37,8 @@ type Renderer struct {
 	Transport http.RoundTripper
 	Timeout   time.Duration // of one request, its body included; 0 means 20 s
 	MaxBody   int64         // bytes; 0 means 4 MiB
+	// MaxAge is that of a page that is served, as the Publisher has it; 0 means staticify.DefaultMaxAge.
+	MaxAge time.Duration
 	// Keep names the headers that are kept; nil means DefaultKeep. Content-Type, Cache-Control and an allowed Vary always
 	// are.
 	Keep []string
@@ -71,16 +73,16 @@ func DefaultMarkers() []string {
 	return []string{`id="wpadminbar"`, `id='wpadminbar'`, `id=wpadminbar`, `type="password"`, `type='password'`, `type=password`}
 }
 
-// Render fetches a page. With a previous copy the origin is asked whether that is still right. Without one the page is
-// fetched twice, and when the two differ, since it may just have been edited, twice more at once; when these differ too,
-// the page is made for each visitor, and refused. A page that is not for everybody gives a *[staticify.Refusal].
+// Render fetches a page. With a previous copy the origin is asked whether that is still right. Without one, and when the
+// page has changed since, it is fetched twice, and when the two differ, since it may just have been edited, twice more at
+// once; when these differ too, the page is made for each visitor, and refused. A page that is not for everybody gives a *[staticify.Refusal].
 //
 // Two copies are compared without their HTML comments and without what Mask matches. A token that WordPress writes
 // into pages is the same for all anonymous visitors for 12 hours and so needs no mask; one that differs each time
 // (a form's token, a Content-Security-Policy's nonce) makes the page a visitor's own.
 func (r *Renderer) Render(ctx context.Context, key staticify.Key, previous *staticify.Page) (*staticify.Page, error) {
 	first, err := r.fetch(ctx, key, previous)
-	if err != nil || previous != nil {
+	if err != nil || previous != nil && r.differ(previous, first) == "" {
 		return first, err
 	}
 	second, err := r.fetch(ctx, key, nil)
@@ -122,7 +124,8 @@ func (r *Renderer) fetch(ctx context.Context, key staticify.Key, previous *stati
 		return nil, r.failed(ctx, limited, staticify.Unreachable, timeout, err)
 	}
 	defer response.Body.Close()
-	if err := r.check(response, previous != nil); err != nil {
+	conditional := previous != nil && (previous.ETag != "" || previous.LastModified != "")
+	if err := r.check(response, conditional); err != nil {
 		return nil, err
 	}
 	if response.StatusCode == http.StatusNotModified {
@@ -216,6 +219,7 @@ func (r *Renderer) renewed(previous *staticify.Page, response *http.Response, st
 			page.Header[name] = values
 		}
 	}
+	r.setAge(page.Header)
 	if _, given := freshness(h); given {
 		page.Lifetime = lifetime(h)
 	}

@@ -99,9 +99,14 @@ func TestRefusals(t *testing.T) {
 		"s-maxage":      {0, set("Cache-Control", "max-age=0, s-maxage=600")},
 		"bad max-age":   {staticify.CacheControl, set("Cache-Control", "max-age=soon")},
 		"public":        {0, set("Cache-Control", "public, max-age=300")},
-		"pragma":        {staticify.CacheControl, set("Pragma", "no-cache")},
-		"expired":       {staticify.CacheControl, set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")},
-		"expires 0":     {staticify.CacheControl, set("Expires", "0")},
+		"a long time":   {0, set("Cache-Control", "max-age=99999999999")},
+		"cdn max-age=0": {staticify.CacheControl, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("CDN-Cache-Control", "max-age=0")
+			set("Cache-Control", "max-age=60")(w, r)
+		}},
+		"pragma":    {staticify.CacheControl, set("Pragma", "no-cache")},
+		"expired":   {staticify.CacheControl, set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")},
+		"expires 0": {staticify.CacheControl, set("Expires", "0")},
 		"expires by now": {staticify.CacheControl, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Date", "Wed, 11 Jan 2040 05:00:00 GMT")
 			set("Expires", "Wed, 11 Jan 2040 05:00:00 GMT")(w, r)
@@ -240,6 +245,53 @@ func TestConditional(t *testing.T) {
 	require.Equal(t, page, string(third.Body))
 }
 
+// A page that was for everybody, and has become each visitor's own.
+func TestChanges(t *testing.T) {
+	token := func() string { return "" }
+	var asked atomic.Int64
+	r := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, page+token())
+	})
+	first, err := r.Render(t.Context(), key("/"), nil)
+	require.NoError(t, err)
+	asked.Store(0)
+	same, err := r.Render(t.Context(), key("/"), first)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, asked.Load())
+
+	token = func() string { return "edited" }
+	asked.Store(0)
+	edited, err := r.Render(t.Context(), key("/"), same)
+	require.NoError(t, err)
+	require.Equal(t, page+"edited", string(edited.Body))
+	require.EqualValues(t, 2, asked.Load())
+
+	var n atomic.Int64
+	token = func() string { return fmt.Sprint(n.Add(1)) }
+	_, err = r.Render(t.Context(), key("/"), edited)
+	require.ErrorIs(t, err, &staticify.Refusal{Reason: staticify.Differs})
+}
+
+// Nobody asked whether a page without validators is still right.
+func TestUnaskedNotModified(t *testing.T) {
+	var status atomic.Int64
+	status.Store(200)
+	r := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(int(status.Load()))
+		if status.Load() == 200 {
+			io.WriteString(w, page)
+		}
+	})
+	first, err := r.Render(t.Context(), key("/"), nil)
+	require.NoError(t, err)
+	status.Store(304)
+	_, err = r.Render(t.Context(), key("/"), first)
+	require.ErrorIs(t, err, &staticify.Refusal{Reason: staticify.Status})
+}
+
 // A time of modification that another change within its second would not alter is no validator (RFC 9110, section
 // 8.8.2.2): the page would be taken for unchanged for ever.
 func TestModifiedJustNow(t *testing.T) {
@@ -265,27 +317,31 @@ func TestModifiedJustNow(t *testing.T) {
 
 // An answer that a page is still right brings newer headers (RFC 9111, section 3.2).
 func TestConditionalHeaders(t *testing.T) {
-	policy, status := "default-src 'self'", http.StatusOK
+	policy, lifetime, asked := "default-src 'self'", "public", 0
 	r := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
 		w.Header().Set("ETag", `"1"`)
 		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Cache-Control", lifetime)
 		w.Header().Set("Content-Type", "text/html")
-		if status == http.StatusOK {
-			w.Header().Set("X-Frame-Options", "DENY")
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
 		}
-		w.WriteHeader(status)
-		if status == http.StatusOK {
-			io.WriteString(w, page)
-		}
+		w.Header().Set("X-Frame-Options", "DENY")
+		io.WriteString(w, page)
 	})
 	first, err := r.Render(t.Context(), key("/"), nil)
 	require.NoError(t, err)
-	policy, status = "default-src 'none'", http.StatusNotModified
+	policy, lifetime, asked = "default-src 'none'", "max-age=600", 0
 	second, err := r.Render(t.Context(), key("/"), first)
 	require.NoError(t, err)
+	require.Equal(t, 2, asked, "the copy with the newer headers is what a whole page is compared with")
+	require.Equal(t, "60", second.Header.Get("Age"))
+	require.Equal(t, 10*time.Minute, second.Lifetime)
 	require.Equal(t, "default-src 'none'", second.Header.Get("Content-Security-Policy"))
 	require.Equal(t, "DENY", second.Header.Get("X-Frame-Options"))
-	require.Equal(t, "no-cache", second.Header.Get("Cache-Control"))
+	require.Equal(t, "public, no-cache", strings.Join(first.Header.Values("Cache-Control"), ", "))
 	require.Equal(t, "default-src 'self'", first.Header.Get("Content-Security-Policy"), "the previous copy stays as it was")
 }
 

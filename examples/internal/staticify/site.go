@@ -88,7 +88,7 @@ func (c *Config) site(state string, logger *slog.Logger) (*staticify.Site, error
 }
 
 func (c *Config) renderer(origin *url.URL) *render.Renderer {
-	r := &render.Renderer{Origin: origin, Host: c.Origin.Host, AllowVary: c.Origin.AllowVary, Timeout: min(20*time.Second, cmp.Or(c.MaxAge, staticify.DefaultMaxAge)/3)}
+	r := &render.Renderer{Origin: origin, Host: c.Origin.Host, AllowVary: c.Origin.AllowVary, MaxAge: c.MaxAge, Timeout: min(20*time.Second, cmp.Or(c.MaxAge, staticify.DefaultMaxAge)/3)}
 	if c.Origin.Scheme != "" {
 		r.Header = http.Header{"X-Forwarded-Proto": {c.Origin.Scheme}}
 	}

@@ -55,7 +55,7 @@ type Site struct {
 	Publisher Publisher     // makes the files
 	Server    Server        // nil: its configuration is not ours
 	MaxAge    time.Duration // 0 means DefaultMaxAge; as the Publisher has it
-	Interval  time.Duration // between two generations; 0 means a twelfth of MaxAge
+	Interval  time.Duration // between two generations; 0 means a twelfth of MaxAge, and a second at least
 	State     string        // directory of what outlives a restart; empty: nothing does
 	Logger    *slog.Logger  // nil is silent
 
@@ -105,9 +105,8 @@ func (s *Site) RunOnce(ctx context.Context) (Report, error) {
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}
-	pages, err := s.publish(ctx)
-	errs = append(errs, err, s.save(time.Now(), true))
-	return s.report(schedule, len(due), len(pages)), errors.Join(errs...)
+	errs = append(errs, s.publish(ctx), s.save(time.Now(), true))
+	return s.report(schedule, len(due)), errors.Join(errs...)
 }
 
 // Run keeps the pages published until ctx ends; then what is published goes out of date by itself. Problems are logged
@@ -123,32 +122,32 @@ func (s *Site) Run(ctx context.Context) error {
 	for range cmp.Or(s.Budget.Parallel, 4) {
 		group.Go(func() error { s.work(ctx); return nil })
 	}
-	group.Go(func() error { s.tick(ctx); return nil })
+	group.Go(func() error { every(ctx, time.Second, func() { s.problem(ctx, s.purgeAsked()) }); return nil })
+	every(ctx, s.interval(), func() { s.problem(ctx, s.round(ctx)) })
+	s.problem(ctx, s.save(time.Now(), true))
 	return group.Wait()
 }
 
-// tick publishes once in each Interval what the workers have rendered, and tells them what is due.
-func (s *Site) tick(ctx context.Context) {
-	ticker, purges := time.NewTicker(s.interval()), time.NewTicker(time.Second)
+// every calls do once in each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	defer purges.Stop()
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
-			s.problem(ctx, s.save(time.Now(), true))
 			return
-		case <-purges.C:
-			err = s.purgeAsked()
 		case <-ticker.C:
-			err = s.readLogs()
-			_, due := s.schedule(time.Now())
-			s.enqueue(due)
-			_, publishErr := s.publish(ctx)
-			err = errors.Join(err, publishErr, s.save(time.Now(), false))
+			do()
 		}
-		s.problem(ctx, err)
 	}
+}
+
+// round publishes what the workers have rendered, and tells them what is due.
+func (s *Site) round(ctx context.Context) error {
+	err := s.readLogs()
+	_, due := s.schedule(time.Now())
+	s.enqueue(due)
+	return errors.Join(err, s.publish(ctx), s.save(time.Now(), false))
 }
 
 // work renders what is in the queue.
@@ -198,6 +197,9 @@ func (s *Site) next() (Key, bool) {
 // as nginx does. It may be called in another process than the one that Runs, with the same State: that one learns of it
 // within a second.
 func (s *Site) Purge(keys ...Key) error {
+	if err := legal(keys); err != nil {
+		return err
+	}
 	err := s.askPurge(keys)
 	s.forget(keys)
 	// After what forgot them: a generation that was being made meanwhile is purged again by the one that made it.
@@ -248,7 +250,7 @@ func (s *Site) render(ctx context.Context, key Key) {
 }
 
 // publish makes a generation of all pages in the store, and has the server know them.
-func (s *Site) publish(ctx context.Context) ([]*Page, error) {
+func (s *Site) publish(ctx context.Context) error {
 	s.mu.Lock()
 	pages := s.store.pages()
 	s.mu.Unlock()
@@ -256,15 +258,19 @@ func (s *Site) publish(ctx context.Context) ([]*Page, error) {
 	// A page that was purged meanwhile is in the new generation: take it out.
 	s.mu.Lock()
 	gone := s.store.gone(pages)
-	s.store.count(func(c *Counters) { c.Generations++ })
+	if err == nil {
+		s.store.published = pages
+		s.store.count(func(c *Counters) { c.Generations++ })
+	}
 	s.mu.Unlock()
 	if len(gone) > 0 {
 		err = errors.Join(err, s.Publisher.Withdraw(gone...))
 	}
+	err = errors.Join(err, s.purgeAsked())
 	if s.Server != nil {
 		err = errors.Join(err, s.Server.Configure(ctx, pages))
 	}
-	return pages, err
+	return err
 }
 
 // readLogs counts what was asked for since the last time.
@@ -299,4 +305,14 @@ func (s *Site) problem(ctx context.Context, err error) {
 
 func (s *Site) maxAge() time.Duration { return cmp.Or(s.MaxAge, DefaultMaxAge) }
 
-func (s *Site) interval() time.Duration { return cmp.Or(s.Interval, s.maxAge()/12) }
+// interval is at least a second: that is how exactly web servers tell when a file was modified.
+func (s *Site) interval() time.Duration {
+	return cmp.Or(s.Interval, max(s.maxAge()/12, time.Second))
+}
+
+// budget is the Budget with its Interval.
+func (s *Site) budget() Budget {
+	b := s.Budget
+	b.Interval = cmp.Or(b.Interval, s.maxAge()-BucketWidth(s.maxAge())-2*s.interval())
+	return b
+}

@@ -45,11 +45,11 @@ func ReadSnapshot(state string) (Snapshot, error) {
 // Counters returns the present ones.
 func (s *Site) Counters() Counters { return s.status(time.Now()).Counters }
 
-// Published is how many pages the last generation was made of.
+// Published is how many pages are files.
 func (s *Site) Published() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.store.pages())
+	return len(s.store.served(time.Now(), s.maxAge()))
 }
 
 // status is what is written down.
@@ -61,7 +61,7 @@ func (s *Site) status(now time.Time) Snapshot {
 	for reason, n := range s.store.counters.Refusals {
 		status.Counters.Refusals[reason] = n
 	}
-	for _, p := range s.store.pages() {
+	for _, p := range s.store.served(now, s.maxAge()) {
 		status.Pages = append(status.Pages, PageStatus{p.Key.String(), p.Rendered, p.Took, len(p.Body)})
 	}
 	for key, e := range s.store.entries {
@@ -79,6 +79,9 @@ func (s *Site) start() error {
 	defer s.mu.Unlock()
 	if s.ready {
 		return nil
+	}
+	if budget := s.budget(); budget.Interval <= 0 {
+		return fmt.Errorf("staticify: MaxAge %v leaves no time to render in: want more than %v", s.maxAge(), s.maxAge()-budget.Interval)
 	}
 	s.wake = make(chan struct{}, max(s.Budget.Parallel, 4))
 	if err := s.makeState(); err != nil {
@@ -201,10 +204,30 @@ func (s *Site) purgeFile(name string) error {
 		err = json.Unmarshal(data, &keys)
 	}
 	if err == nil {
+		err = legal(keys)
+	}
+	if err == nil {
 		s.forget(keys)
 		err = s.Publisher.Withdraw(keys...)
 	}
-	return errors.Join(err, os.Remove(name))
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("staticify: purge: %w", err)
+	}
+	return nil
+}
+
+// legal reports the keys that no request can have.
+func legal(keys []Key) error {
+	var errs []error
+	for _, key := range keys {
+		if !strings.HasPrefix(key.Path, "/") {
+			errs = append(errs, fmt.Errorf("path %q: want one that begins with a slash", key.Path))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // replaceFile writes a file beside its place, and renames it. Only its owner can read it. Without sync a power cut may

@@ -28,6 +28,7 @@ type Counters struct {
 // store is what is known of pages.
 type store struct {
 	entries   map[Key]*entry
+	published []*Page // what the latest generation was made of
 	counters  Counters
 	lastError string
 }
@@ -120,6 +121,14 @@ func (s *store) pages() []*Page {
 	return all
 }
 
+// served returns what was published and can still be found.
+func (s *store) served(now time.Time, maxAge time.Duration) []*Page {
+	return slices.DeleteFunc(slices.Clone(s.published), func(p *Page) bool {
+		e := s.entries[p.Key]
+		return p.Left(now, maxAge) <= 0 || e != nil && e.forgotten.After(p.Rendered)
+	})
+}
+
 // gone returns those of pages that were forgotten since, perhaps to be rendered anew.
 func (s *store) gone(pages []*Page) []Key {
 	var keys []Key
@@ -135,8 +144,7 @@ func (s *store) gone(pages []*Page) []Key {
 func (s *Site) schedule(now time.Time) (Schedule, []Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	budget := s.Budget
-	budget.Interval = cmp.Or(budget.Interval, s.maxAge()-BucketWidth(s.maxAge())-2*s.interval())
+	budget := s.budget()
 	wanted := map[Key]Candidate{}
 	if s.Ranker != nil {
 		for _, r := range s.Ranker.Top(2 * cmp.Or(budget.Pages, 1000)) {
@@ -171,10 +179,10 @@ func (s *Site) candidate(c Candidate, now time.Time) (Candidate, bool) {
 	}
 	c.Saved = cmp.Or(e.full, assumedCost)
 	c.CPU = cmp.Or(e.took, assumedCost)
-	c.Time = c.CPU
 	if e.page == nil {
-		c.Time *= 2 // it is rendered twice, to be compared
+		c.CPU *= 2 // it is rendered twice, to be compared
 	}
+	c.Time = c.CPU
 	return c, e.page != nil || !now.Before(e.retry)
 }
 
@@ -207,10 +215,10 @@ func (s *Site) due(chosen Schedule, wanted map[Key]Candidate, now time.Time) []K
 }
 
 // report says what became of a schedule.
-func (s *Site) report(schedule Schedule, rendered, published int) Report {
+func (s *Site) report(schedule Schedule, rendered int) Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Report{Rendered: rendered, Published: published}
+	r := Report{Rendered: rendered, Published: len(s.store.served(time.Now(), s.maxAge()))}
 	for _, key := range slices.SortedFunc(maps.Keys(s.store.entries), Key.Compare) {
 		if e := s.store.entries[key]; e.refusal != nil {
 			r.Refused = append(r.Refused, Outcome{key.String(), e.refusal.Reason, e.refusal.Detail})

@@ -3,6 +3,8 @@ package nginx
 import (
 	"cmp"
 	"context"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/berryrack/berryrack/staticify"
@@ -29,7 +31,13 @@ type Server struct {
 // Configure writes the configuration for these pages when the present one does not have them all, has the server test
 // it, and reloads the server. When that is refused (a *[staticify.ConfigError]) the old files are put back. Pages that the server does not know
 // are answered by the origin.
+//
+// Where the files are there, nothing is done for no pages: those that were served before it was started may come back
+// with the origin, and the server would have forgotten their headers.
 func (s *Server) Configure(ctx context.Context, pages []*staticify.Page) error {
+	if len(pages) == 0 && s.tried.IsZero() && s.present() {
+		return nil
+	}
 	table, changed := s.table.With(pages)
 	if !changed && !s.tried.IsZero() {
 		return nil
@@ -47,6 +55,12 @@ func (s *Server) Configure(ctx context.Context, pages []*staticify.Page) error {
 	}
 	s.table = table
 	return nil
+}
+
+// present reports whether there is a configuration.
+func (s *Server) present() bool {
+	_, err := os.Stat(filepath.Join(s.Dir, "http.conf"))
+	return err == nil
 }
 
 // Contents returns the two files by name.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -42,17 +43,24 @@ func (o *Once) Run(ctx context.Context, s *Source, std cli.Streams) error {
 		// Without a state directory nothing is saved, places in logs included.
 		site.Publisher, site.Server, site.State = shelf, nil, ""
 	}
+	readable()
 	report, err := site.RunOnce(ctx)
 	if o.JSON {
 		err = errors.Join(err, printJSON(std.Out, report))
 	} else {
 		err = errors.Join(err, shelf.print(std.Out), printReport(std.Out, report))
 	}
-	if err == nil && len(shelf.pages) > 0 {
+	switch {
+	case err == nil && len(shelf.pages) > 0:
 		return cli.ErrDifferent
+	case err == nil && !o.DryRun && report.Published == 0 && len(report.Refused) > 0:
+		return errors.New("no page is a file, for these reasons")
 	}
 	return err
 }
+
+// readable has the web server, which is another user, read what is published.
+func readable() { syscall.Umask(0o022) }
 
 // shelf takes pages and publishes none.
 type shelf struct {
@@ -76,7 +84,7 @@ func (s *shelf) print(w io.Writer) error {
 
 func printReport(w io.Writer, r staticify.Report) error {
 	for _, o := range r.Refused {
-		fmt.Fprintf(w, "# %s: not for everybody: %s %s\n", o.Key, o.Reason, o.Detail)
+		fmt.Fprintf(w, "# %s: from the origin: %s %s\n", o.Key, o.Reason, o.Detail)
 	}
 	for _, o := range r.Left {
 		fmt.Fprintf(w, "# %s: %s\n", o.Key, o.Reason)

@@ -132,8 +132,8 @@ func (c *Config) checkPlaces(d *strictyaml.Document) {
 
 func (c *Config) checkBudget(d *strictyaml.Document) {
 	// Less leaves no time to render in, and more makes a directory for each 10 s of it.
-	if d.Given("max_age") && (c.MaxAge < 2*time.Second || c.MaxAge > time.Hour) {
-		d.Problem("max_age", "want 2s to 1h, not %v", c.MaxAge)
+	if d.Given("max_age") && (c.MaxAge < 5*time.Second || c.MaxAge > time.Hour) {
+		d.Problem("max_age", "want 5s to 1h, not %v", c.MaxAge)
 	}
 	b := c.Budget
 	for key, bad := range map[string]bool{

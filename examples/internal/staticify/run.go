@@ -24,6 +24,7 @@ func (r *Run) Run(ctx context.Context, s *Source, std cli.Streams) error {
 		return err
 	}
 	k.next <- site
+	readable()
 	return daemon.Service{Run: k.run, Reload: k.reload, Figures: k.figures, Logger: k.log}.Serve(ctx, r.Flags)
 }
 

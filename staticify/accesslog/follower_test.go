@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -218,6 +219,9 @@ func TestFollowErrors(t *testing.T) {
 	none := &Follower{Path: filepath.Join(t.TempDir(), "none")}
 	require.ErrorIs(t, none.Poll(nil), os.ErrNotExist)
 	require.ErrorContains(t, (&Follower{Path: t.TempDir()}).Poll(nil), "no regular file")
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	require.ErrorContains(t, (&Follower{Path: fifo}).Poll(nil), "no regular file", "nobody writes to it")
 
 	require.NoError(t, os.WriteFile(s.state, []byte("{"), 0o600))
 	require.ErrorContains(t, s.follower.Poll(nil), "remove it to read "+s.path)

@@ -38,7 +38,7 @@ type place struct {
 }
 
 func openTail(path string) (*tail, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would wait for who writes it
 	if err != nil {
 		return nil, fmt.Errorf("accesslog: %w", err)
 	}

@@ -1,7 +1,9 @@
 package apache_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -93,6 +95,30 @@ func TestHeadersAndEncodings(t *testing.T) {
 	got := weblab.Get(t, s.Address, host, "/feed/")
 	require.Equal(t, `application/rss+xml; charset="utf-8"`, got.Header.Get("Content-Type"))
 	require.Equal(t, "max-age=300", got.Header.Get("Cache-Control"))
+}
+
+// HTTP/2 is a request like others.
+func TestHTTP2(t *testing.T) {
+	s := newSite(t, 0)
+	require.NoError(t, s.publisher.Publish(t.Context(), []*staticify.Page{page("/blog/?page=2")}))
+	var only http.Protocols
+	only.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &only}
+	defer transport.CloseIdleConnections()
+	for cookie, want := range map[string]string{"": "static /blog/?page=2", "session=1": "origin GET /blog/?page=2&utm_source=x"} {
+		request, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.Address+"/blog/?page=2&utm_source=x", nil)
+		require.NoError(t, err)
+		request.Host = host
+		if cookie != "" {
+			request.Header.Set("Cookie", cookie)
+		}
+		response, err := transport.RoundTrip(request)
+		require.NoError(t, err)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, errors.Join(err, response.Body.Close()))
+		require.Equal(t, "HTTP/2.0", response.Proto)
+		require.Equal(t, want, string(body))
+	}
 }
 
 // The server stops by itself.

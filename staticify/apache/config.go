@@ -184,7 +184,7 @@ func (c Config) target(line lineFunc) {
 	rule := func(query, name string) {
 		line("RewriteCond %%{ENV:STATICIFY_TIME} .")
 		line("RewriteCond %%{THE_REQUEST} !%%3[fF]")
-		line("RewriteCond %%{THE_REQUEST} %s", quote(`^[A-Z]+ (`+pcre.Path+`)`+query+` HTTP/1\.[01]$`))
+		line("RewriteCond %%{THE_REQUEST} %s", quote(`^[A-Z]+ (`+pcre.Path+`)`+query+` HTTP/(?:1\.[01]|2\.0)$`))
 		line("RewriteRule ^ - [E=STATICIFY_FILE:%s]", name)
 	}
 	line("# The file's name, from the request target as it was sent.")

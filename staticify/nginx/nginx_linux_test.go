@@ -212,6 +212,18 @@ func TestRefused(t *testing.T) {
 	require.Equal(t, "<x>", s.get(t, "/other").Header.Get("Link"))
 }
 
+// A process that begins while the origin is down leaves the server what it knows of headers.
+func TestBeginsWithNothing(t *testing.T) {
+	s := newSite(t, 0, "")
+	s.publish(t, page("/", "Link", "<x>"))
+	before, workers := s.files(t), s.Workers(t)
+	next := &nginx.Server{Config: s.config, Dir: s.server.Dir, TestCommand: s.Test, ReloadCommand: s.Reload}
+	require.NoError(t, next.Configure(t.Context(), nil))
+	require.NoError(t, next.Configure(t.Context(), []*staticify.Page{page("/", "Link", "<x>")}))
+	require.Equal(t, before, s.files(t))
+	require.Equal(t, workers, s.Workers(t), "it was reloaded")
+}
+
 func (s *site) files(t *testing.T) map[string]string {
 	files := map[string]string{}
 	for _, name := range []string{"http.conf", "server.conf"} {

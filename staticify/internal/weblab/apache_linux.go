@@ -32,6 +32,8 @@ LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
 LoadModule mime_module /usr/lib/apache2/modules/mod_mime.so
 Include /etc/apache2/mods-available/mime.conf
 AddEncoding x-gzip .gz
+LoadModule http2_module /usr/lib/apache2/modules/mod_http2.so
+Protocols h2c http/1.1
 LoadModule rewrite_module /usr/lib/apache2/modules/mod_rewrite.so
 LoadModule asis_module /usr/lib/apache2/modules/mod_asis.so
 LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so

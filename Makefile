@@ -3,6 +3,9 @@
 # A kernel is built and Debian roots are made the first time: allow for it.
 TIMEOUT ?= 25m
 
+# How long a page that is edited every second is looked at; empty is brief, with pages of 10 s in place of 60.
+AGE ?= 5m
+
 .PHONY: test integration bench check packages day
 
 # Hermetic: no root, no network, nothing but Go.
@@ -15,7 +18,7 @@ check:
 
 # The same tests with the real programs, kernels and namespaces.
 integration: packages
-	BERRYRACK_REQUIRE=all go test -count=1 -timeout $(TIMEOUT) ./...
+	STATICIFY_AGE_TEST=$(AGE) BERRYRACK_REQUIRE=all go test -count=1 -timeout $(TIMEOUT) ./...
 
 # The Debian packages that .ci/debian-packages names, when this is root on a machine with apt.
 packages:

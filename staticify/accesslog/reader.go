@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
+	"strings"
 )
 
 // MaxLine is the longest line that is read, in bytes. Longer ones are skipped and counted.
@@ -30,28 +30,46 @@ type Reader struct {
 	stats  Stats
 }
 
-// NewReader reads lines in format f from r, which is not compressed. It reads ahead.
+// NewReader reads lines in format f from r, whether that is compressed with gzip or not. It reads ahead.
 func NewReader(r io.Reader, f Format) *Reader {
-	return &Reader{lines: lines{r: r}, parser: newParser(f), close: func() error { return nil }}
+	return &Reader{lines: lines{r: &text{r: r}}, parser: newParser(f), close: func() error { return nil }}
 }
 
-// Open reads the file at path, whether it is compressed with gzip or not. Close it.
+// Open reads the file at path as NewReader does. Close it.
 func Open(path string, f Format) (*Reader, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("accesslog: %w", err)
 	}
-	buffered := bufio.NewReader(file)
-	r := NewReader(buffered, f)
+	r := NewReader(file, f)
 	r.path, r.close = path, file.Close
-	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		unzipped, err := gzip.NewReader(buffered)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("accesslog: %s: %w", path, err), file.Close())
-		}
-		r.lines.r = unzipped
-	}
 	return r, nil
+}
+
+// text is what r holds, without its compression.
+type text struct {
+	r     io.Reader
+	begun bool
+}
+
+func (t *text) Read(b []byte) (int, error) {
+	if !t.begun {
+		t.begun = true
+		if err := t.begin(); err != nil {
+			t.r = strings.NewReader("")
+			return 0, err
+		}
+	}
+	return t.r.Read(b)
+}
+
+func (t *text) begin() (err error) {
+	buffered := bufio.NewReader(t.r)
+	t.r = buffered
+	if magic, _ := buffered.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		t.r, err = gzip.NewReader(buffered)
+	}
+	return err
 }
 
 // Close closes what Open opened.

@@ -78,6 +78,7 @@ func TestOpen(t *testing.T) {
 		require.Equal(t, "/1 /2", targets(t, r), name)
 		require.Equal(t, Stats{Lines: 3, Malformed: 1}, r.Stats())
 		require.NoError(t, r.Close())
+		require.Equal(t, "/1 /2", targets(t, NewReader(strings.NewReader(content), Format{})), name)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cut"), zipped.Bytes()[:zipped.Len()-9], 0o600))
 	r, err := Open(filepath.Join(dir, "cut"), Format{})
@@ -90,8 +91,13 @@ func TestOpen(t *testing.T) {
 	require.ErrorIs(t, last, io.ErrUnexpectedEOF)
 	require.ErrorContains(t, last, filepath.Join(dir, "cut")+": after line ")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad"), []byte{0x1f, 0x8b, 0}, 0o600))
-	_, err = Open(filepath.Join(dir, "bad"), Format{})
-	require.ErrorContains(t, err, "bad: ")
+	bad, err := Open(filepath.Join(dir, "bad"), Format{})
+	require.NoError(t, err)
+	defer bad.Close()
+	_, err = bad.Next()
+	require.ErrorContains(t, err, "bad: after line 0: ")
+	_, err = bad.Next()
+	require.Equal(t, io.EOF, err)
 	_, err = Open(filepath.Join(dir, "none"), Format{})
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -110,13 +110,19 @@ func (s *Site) RunOnce(ctx context.Context) (Report, error) {
 }
 
 // Run keeps the pages published until ctx ends; then what is published goes out of date by itself. Problems are logged
-// and counted, and it carries on. It returns nil, or why it could not begin.
+// and counted, and it carries on. It begins with RunOnce, unless that was called before. It returns nil, or why it could
+// not begin.
 func (s *Site) Run(ctx context.Context) error {
+	s.mu.Lock()
+	first := !s.ready
+	s.mu.Unlock()
 	if err := s.start(); err != nil {
 		return err
 	}
-	if _, err := s.RunOnce(ctx); err != nil {
-		s.problem(ctx, err)
+	if first {
+		if _, err := s.RunOnce(ctx); err != nil {
+			s.problem(ctx, err)
+		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for range cmp.Or(s.Budget.Parallel, 4) {

@@ -109,6 +109,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			m := &moody{}
 			w, site := faulty(t, m)
+			workers := w.public.Workers(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			group, ctx := errgroup.WithContext(ctx)
 			group.Go(func() error { return site.Run(ctx) })
@@ -116,6 +117,7 @@ func TestFaults(t *testing.T) {
 			for range 2 {
 				group.Go(func() error { return w.visit(ctx) })
 			}
+			w.public.Reloaded(t, workers)
 			file := func() bool { return send(t, w.public.Address, host, request{method: "GET", target: "/"}).static() }
 			await(ctx, t, "a file", file)
 
@@ -140,10 +142,12 @@ func TestOriginGone(t *testing.T) {
 	lab.Need(t, "nginx")
 	m := &moody{}
 	w, site := faulty(t, m)
+	workers := w.public.Workers(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- site.Run(ctx) }()
 	t.Cleanup(func() { cancel(); require.NoError(t, <-done) })
+	w.public.Reloaded(t, workers) // or the old one may still answer
 	get := func() reply { return send(t, w.public.Address, host, request{method: "GET", target: "/"}) }
 	await(ctx, t, "a file", func() bool { return get().static() })
 	m.set(faults["hangs up"].fault, true)

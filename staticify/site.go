@@ -244,10 +244,11 @@ func (s *Site) render(ctx context.Context, key Key) {
 	switch {
 	case ctx.Err() != nil, e.forgotten.After(start):
 	case err == nil:
+		took := time.Since(start)
 		if previous == nil {
-			e.compared = start
+			e.compared, took = start, page.Took // the next one is not rendered twice, unless it has changed
 		}
-		s.store.rendered(e, page)
+		s.store.rendered(e, page, took)
 	case errors.As(err, &refusal):
 		s.store.refused(e, refusal, time.Now(), s.interval())
 	default:

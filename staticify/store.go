@@ -38,7 +38,7 @@ type entry struct {
 	key       Key
 	page      *Page         // the latest copy, nil when there is none
 	full      time.Duration // what a whole render took
-	took      time.Duration // what the last render took
+	took      time.Duration // what the last render took, or the next will
 	refusal   *Refusal      // of the last render
 	failures  int           // refused renders in a row
 	retry     time.Time     // not before
@@ -62,7 +62,7 @@ func (s *store) of(key Key) *entry {
 
 func (s *store) count(change func(*Counters)) { change(&s.counters) }
 
-func (s *store) rendered(e *entry, page *Page) {
+func (s *store) rendered(e *entry, page *Page, took time.Duration) {
 	s.counters.Renders++
 	unchanged := e.page != nil && len(page.Body) > 0 && len(e.page.Body) > 0 && &page.Body[0] == &e.page.Body[0]
 	if !unchanged {
@@ -71,7 +71,7 @@ func (s *store) rendered(e *entry, page *Page) {
 			s.counters.Changed++
 		}
 	}
-	e.page, e.took, e.refusal, e.failures = page, page.Took, nil, 0
+	e.page, e.took, e.refusal, e.failures = page, took, nil, 0
 	e.retry = time.Time{}
 }
 

@@ -106,9 +106,10 @@ func (p *Publisher) publish(ctx context.Context, dir string, now time.Time, set 
 	defer unlock()
 	g := &generation{root: root, set: set, previous: current(root), step: p.step}
 	g.id = max(now.Unix(), g.previous+1)
-	if err = g.make(ctx); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	err = g.make(ctx)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		// What nobody can be sent any more may be all that keeps a generation from fitting.
-		if err = p.makeRoom(root, now, g.previous); err == nil {
+		if p.makeRoom(root, now, g.previous) == nil {
 			err = g.make(ctx)
 		}
 	}

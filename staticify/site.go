@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,11 +34,14 @@ type Renderer interface {
 type Publisher interface {
 	// Accepts returns a *[Refusal] for a page that cannot be a file.
 	Accepts(*Page) error
-	// Publish makes these pages the ones that are served, and no others.
+	// Publish makes these pages the ones that are served, and no others. An error that is ErrPartial leaves that so.
 	Publish(context.Context, []*Page) error
 	// Withdraw stops pages from being served, at once.
 	Withdraw(...Key) error
 }
+
+// ErrPartial is part of an error of a Publisher's that has published, though not in all places.
+var ErrPartial = errors.New("other roots have the pages")
 
 // A Server is a web server whose configuration follows the pages.
 type Server interface {
@@ -265,8 +269,8 @@ func (s *Site) publish(ctx context.Context) error {
 	// A page that was purged meanwhile is in the new generation: take it out.
 	s.mu.Lock()
 	gone := s.store.gone(pages)
-	if err == nil {
-		s.store.published = pages
+	if err == nil || errors.Is(err, ErrPartial) {
+		s.store.published = slices.DeleteFunc(slices.Clone(pages), func(p *Page) bool { return slices.Contains(gone, p.Key) })
 		s.store.count(func(c *Counters) { c.Generations++ })
 	}
 	s.mu.Unlock()

@@ -222,6 +222,18 @@ func TestBeginsWithNothing(t *testing.T) {
 	require.NoError(t, next.Configure(t.Context(), []*staticify.Page{page("/", "Link", "<x>")}))
 	require.Equal(t, before, s.files(t))
 	require.Equal(t, workers, s.Workers(t), "it was reloaded")
+
+	// What else has changed is no less so.
+	next = &nginx.Server{Config: s.config, Dir: s.server.Dir, TestCommand: s.Test, ReloadCommand: s.Reload}
+	next.Config.Cookies = []string{"consent"}
+	require.NoError(t, next.Configure(t.Context(), nil))
+	s.Reloaded(t, workers)
+	require.Contains(t, s.files(t)["http.conf"], "consent")
+	require.Equal(t, "<x>", s.get(t, "/").Header.Get("Link"))
+	require.Equal(t, "static /", s.get(t, "/", "Cookie", "consent=1").Body)
+	require.NoError(t, os.WriteFile(filepath.Join(s.server.Dir, "table.json"), []byte(`{"common":"h1"}`), 0o644))
+	require.NoError(t, (&nginx.Server{Config: s.config, Dir: s.server.Dir, TestCommand: s.Test, ReloadCommand: s.Reload}).Configure(t.Context(), nil))
+	require.NotContains(t, s.files(t)["http.conf"], "h1;")
 }
 
 func (s *site) files(t *testing.T) map[string]string {

@@ -3,7 +3,6 @@ package nginx
 import (
 	"cmp"
 	"context"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -18,7 +17,7 @@ import (
 type Server struct {
 	Config Config // of the site
 	// Dir holds http.conf and server.conf, which the main configuration includes in its http block and the site's server
-	// block.
+	// block, and table.json, by which a new process knows what the server knows of headers.
 	Dir           string
 	TestCommand   []string      // nil means nginx -t
 	ReloadCommand []string      // nil means nginx -s reload
@@ -31,12 +30,9 @@ type Server struct {
 // Configure writes the configuration for these pages when the present one does not have them all, has the server test
 // it, and reloads the server. When that is refused (a *[staticify.ConfigError]) the old files are put back. Pages that the server does not know
 // are answered by the origin.
-//
-// Where the files are there, nothing is done for no pages: those that were served before it was started may come back
-// with the origin, and the server would have forgotten their headers.
 func (s *Server) Configure(ctx context.Context, pages []*staticify.Page) error {
-	if len(pages) == 0 && s.tried.IsZero() && s.present() {
-		return nil
+	if s.tried.IsZero() {
+		s.table = readTable(filepath.Join(s.Dir, tableFile))
 	}
 	table, changed := s.table.With(pages)
 	if !changed && !s.tried.IsZero() {
@@ -48,6 +44,9 @@ func (s *Server) Configure(ctx context.Context, pages []*staticify.Page) error {
 	s.tried = time.Now()
 	contents, err := s.Config.Contents(table)
 	if err == nil {
+		contents[tableFile], err = table.encode()
+	}
+	if err == nil {
 		err = install.Files(ctx, s.Dir, contents, s.test(), s.reload())
 	}
 	if err != nil {
@@ -55,12 +54,6 @@ func (s *Server) Configure(ctx context.Context, pages []*staticify.Page) error {
 	}
 	s.table = table
 	return nil
-}
-
-// present reports whether there is a configuration.
-func (s *Server) present() bool {
-	_, err := os.Stat(filepath.Join(s.Dir, "http.conf"))
-	return err == nil
 }
 
 // Contents returns the two files by name.

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -74,6 +76,40 @@ type Table struct {
 	rows    map[string]string // file name with a slash before it, to the name of a class
 	classes map[string]http.Header
 	common  string // class of the pages without a row
+}
+
+// tableFile has the Table that the server's configuration was made of.
+const tableFile = "table.json"
+
+// tableJSON is what is in it.
+type tableJSON struct {
+	Common  string                 `json:"common"`
+	Rows    map[string]string      `json:"rows"`
+	Classes map[string]http.Header `json:"classes"`
+}
+
+func (t Table) encode() ([]byte, error) {
+	return json.Marshal(tableJSON{t.common, t.rows, t.classes})
+}
+
+// readTable reads what an earlier process has written. Where there is nothing, or not what we write, it has no page.
+func readTable(path string) Table {
+	var read tableJSON
+	text, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(text, &read) != nil || len(read.Rows) > maxRows {
+		return Table{}
+	}
+	for name, h := range read.Classes {
+		if classOf(h).Name != name || sendable(h) != nil {
+			return Table{}
+		}
+	}
+	for _, name := range append(slices.Collect(maps.Values(read.Rows)), read.Common) {
+		if name != "" && read.Classes[name] == nil {
+			return Table{}
+		}
+	}
+	return Table{rows: read.Rows, classes: read.Classes, common: read.Common}
 }
 
 // With returns a Table for these pages, and whether it differs from t, which it leaves as it is.

@@ -138,7 +138,7 @@ func TestFullFilesystemHeals(t *testing.T) {
 	require.Equal(t, map[string]string{"^.html": next}, p.at(t, p.now))
 }
 
-// The server reads what is published, and nobody else takes the lock, whatever the umask is.
+// Files, which later generations have too, can be read whatever the umask once was, and nobody else takes the lock.
 func TestUmask(t *testing.T) {
 	p := newPress(t)
 	require.NoError(t, os.MkdirAll(p.root, 0o755))

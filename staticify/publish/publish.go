@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,7 +38,8 @@ var ErrBusy = errors.New(`another process is publishing here, and has the file "
 // the last bucket that ends before the page is too old. Pages that are too old already are left out, and so are those
 // that the layout has no name for; all pages of earlier generations that are not among pages go.
 //
-// A root that fails keeps its old generation, and the others are published nonetheless.
+// A root that fails keeps its old generation, and the others are published nonetheless: the error is then also
+// [staticify.ErrPartial].
 func (p *Publisher) Publish(ctx context.Context, pages []*staticify.Page) error {
 	now := p.clock()
 	set := p.plan(now, pages)
@@ -52,7 +54,11 @@ func (p *Publisher) Publish(ctx context.Context, pages []*staticify.Page) error 
 		})
 	}
 	group.Wait()
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if err != nil && slices.Contains(errs, nil) {
+		err = errors.Join(err, staticify.ErrPartial)
+	}
+	return err
 }
 
 // Accepts returns a *[staticify.Refusal] for a page that cannot be a file: its name is too long, the server could not
@@ -107,7 +113,7 @@ func (p *Publisher) publish(ctx context.Context, dir string, now time.Time, set 
 	g := &generation{root: root, set: set, previous: current(root), step: p.step}
 	g.id = max(now.Unix(), g.previous+1)
 	err = g.make(ctx)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT); full && current(root) == g.previous {
 		// What nobody can be sent any more may be all that keeps a generation from fitting.
 		if p.makeRoom(root, now, g.previous) == nil {
 			err = g.make(ctx)

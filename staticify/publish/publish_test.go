@@ -234,6 +234,21 @@ func TestGenerationsAreFew(t *testing.T) {
 	require.Len(t, entries, 2)
 }
 
+// A root that cannot be written keeps no other from having the pages, and the error says so.
+func TestPartial(t *testing.T) {
+	p := newPress(t)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	pages := []*staticify.Page{p.page("/", 0, "home")}
+	p.Roots = []string{file, p.root}
+	err := p.Publish(t.Context(), pages)
+	require.ErrorContains(t, err, file)
+	require.ErrorIs(t, err, staticify.ErrPartial)
+	require.Len(t, p.at(t, p.now), 1)
+	p.Roots = p.Roots[:1]
+	require.NotErrorIs(t, p.Publish(t.Context(), pages), staticify.ErrPartial)
+}
+
 // While one process publishes, another one is told.
 func TestBusy(t *testing.T) {
 	p := newPress(t)

@@ -107,7 +107,7 @@ func freshness(h http.Header) (limit time.Duration, given bool) {
 
 // seconds reads a delta-seconds (RFC 9111, section 1.2.2). One that is none is to be taken as stale (section 4.2.1).
 func seconds(value string) time.Duration {
-	n, err := strconv.ParseUint(strings.Trim(value, `"`), 10, 31)
+	n, err := strconv.ParseUint(strings.Trim(value, "\" \t"), 10, 31)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0
 	}
@@ -184,7 +184,7 @@ func (r *Renderer) kept(h http.Header) http.Header {
 func (r *Renderer) setAge(page http.Header) {
 	page.Del("Age")
 	if slices.ContainsFunc(list(page, "Cache-Control"), isMaxAge) {
-		page.Set("Age", strconv.Itoa(int(cmp.Or(r.MaxAge, staticify.DefaultMaxAge)/time.Second)))
+		page.Set("Age", strconv.Itoa(int((cmp.Or(r.MaxAge, staticify.DefaultMaxAge)+time.Second-1)/time.Second)))
 	}
 }
 
@@ -227,7 +227,7 @@ func complete(h http.Header, body []byte) error {
 // differ says how two renders of a page differ, "" when they do not.
 func (r *Renderer) differ(a, b *staticify.Page) string {
 	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
-		if !slices.Equal(a.Header.Values(name), b.Header.Values(name)) {
+		if left(a.Header, name) != left(b.Header, name) {
 			return name
 		}
 	}
@@ -244,6 +244,17 @@ func (r *Renderer) differ(a, b *staticify.Page) string {
 // how long they took. Elements in which "<!--" begins none are matched too, to be left as they are.
 var comment = regexp.MustCompile(`(?is)<script\b.*?(?:</script|\z)|<style\b.*?(?:</style|\z)|<textarea\b.*?(?:</textarea|\z)|<title\b.*?(?:</title|\z)` +
 	`|<!---?>|<!---->|<!--[^\[>].*?--!?>`)
+
+// left is a field without what only says how much of a lifetime is left.
+func left(h http.Header, name string) string {
+	value := strings.Join(h.Values(name), ", ")
+	if name == "Cache-Control" {
+		value = number.ReplaceAllString(value, "=")
+	}
+	return value
+}
+
+var number = regexp.MustCompile(`="?\d+"?`)
 
 func (r *Renderer) masked(body []byte) []byte {
 	body = comment.ReplaceAllFunc(body, func(match []byte) []byte {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -11,8 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -88,6 +87,10 @@ func (r *Renderer) Render(ctx context.Context, key staticify.Key, previous *stat
 	second, err := r.fetch(ctx, key, nil)
 	if err != nil || r.differ(first, second) == "" {
 		return second, err
+	}
+	// A server may send other headers with a 304 than with the page.
+	if previous != nil && bytes.Equal(first.Body, previous.Body) && r.differ(previous, second) == "" {
+		return second, nil
 	}
 	var pair [2]*staticify.Page
 	group, ctx := errgroup.WithContext(ctx)
@@ -230,9 +233,5 @@ func (r *Renderer) renewed(previous *staticify.Page, response *http.Response, st
 
 // age is how old the answer says that it is (RFC 9111, section 5.1): it may come from a cache of the origin's.
 func age(h http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(strings.TrimSpace(h.Get("Age")), 10, 31)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
+	return seconds(h.Get("Age"))
 }

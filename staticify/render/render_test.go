@@ -274,6 +274,37 @@ func TestChanges(t *testing.T) {
 	require.ErrorIs(t, err, &staticify.Refusal{Reason: staticify.Differs})
 }
 
+// A lifetime that runs out while the page is rendered twice is no difference, nor is what a server sends with a 304 alone.
+func TestPassingTime(t *testing.T) {
+	var asked, left atomic.Int64
+	left.Store(600)
+	r := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Cache-Control", fmt.Sprint("public, max-age=", left.Add(-1)))
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("X-Frame-Options", "DENY")
+		if r.Header.Get("If-None-Match") != "" && left.Load() < 500 {
+			w.Header().Set("X-Frame-Options", "SAMEORIGIN")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, page)
+	})
+	first, err := r.Render(t.Context(), key("/"), nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, asked.Swap(0))
+	second, err := r.Render(t.Context(), key("/"), first)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, asked.Swap(0))
+	require.Equal(t, "public, max-age=597", second.Header.Get("Cache-Control"))
+	left.Store(400)
+	third, err := r.Render(t.Context(), key("/"), second)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, asked.Swap(0))
+	require.Equal(t, "DENY", third.Header.Get("X-Frame-Options"))
+}
+
 // Nobody asked whether a page without validators is still right.
 func TestUnaskedNotModified(t *testing.T) {
 	var status atomic.Int64

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,8 @@ import (
 //	set-122/http.conf, ...
 //
 // so that all files change in one step: a server that reads them at any moment, and one that starts after this process
-// was killed, finds those that belong together.
+// was killed, finds those that belong together. The first ones come one after another, in the order of their names, and
+// go in the opposite one.
 type directory struct {
 	path  string
 	files map[string][]byte // whose names count
@@ -64,7 +66,7 @@ func (d directory) settle(set string) error {
 	if err := d.use(set); err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(d.path, beforeLink)); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(d.path, beforeLink)), syncDirectory(d.path)); err != nil {
 		return err
 	}
 	step()
@@ -83,17 +85,24 @@ func (d directory) use(set string) error {
 	if err := d.link(set, currentLink); err != nil {
 		return err
 	}
-	for name := range d.files {
-		_, err := os.Stat(filepath.Join(d.path, set, name))
-		if err == nil {
-			err = d.link(currentLink+"/"+name, name)
-		} else if errors.Is(err, fs.ErrNotExist) {
-			if err = os.Remove(filepath.Join(d.path, name)); errors.Is(err, fs.ErrNotExist) {
-				err = nil
+	held, err := read(filepath.Join(d.path, set), d.files)
+	if err != nil {
+		return err
+	}
+	names := slices.Sorted(maps.Keys(d.files))
+	for _, name := range names {
+		if held[name] != nil {
+			if err := d.link(currentLink+"/"+name, name); err != nil {
+				return err
 			}
 		}
-		if err != nil {
-			return err
+	}
+	for _, name := range slices.Backward(names) {
+		if held[name] == nil {
+			if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			step()
 		}
 	}
 	return nil

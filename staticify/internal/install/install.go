@@ -27,8 +27,8 @@ func Files(ctx context.Context, dir string, files map[string][]byte, test, reloa
 		return err
 	}
 	d := directory{dir, files}
-	before, killed := d.target(beforeLink)
-	if !killed {
+	before, _ := d.target(beforeLink)
+	if _, err := os.Stat(filepath.Join(dir, beforeLink)); err != nil { // no process was killed
 		if maps.EqualFunc(present, files, bytes.Equal) {
 			return nil
 		}

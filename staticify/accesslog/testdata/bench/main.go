@@ -79,6 +79,9 @@ func count(path string) error {
 		}
 		sums = append(sums, sum(took))
 	}
+	if len(least) == 0 {
+		return fmt.Errorf("%s: want at least %d lines", path, stretch)
+	}
 	slices.Sort(sums)
 	lines := float64(stretch * len(least))
 	_, err := fmt.Printf("%.0f %.0f\n", lines/sum(least).Seconds(), lines/sums[len(sums)/2].Seconds())

@@ -4,8 +4,8 @@
 //	server := &nginx.Server{Config: config, Dir: "/etc/nginx/staticify"}
 //	err := server.Configure(ctx, pages)
 //
-// Two files are written: http.conf, which the http block includes, and server.conf, which the site's server block
-// includes in place of its "location /". nginx makes the name of a file from the request, the present time and nothing
+// Two files are written for it: http.conf, which the http block includes, and server.conf, which the site's server block
+// includes in place of its "location /"; a third, table.json, is for the next process. nginx makes the name of a file from the request, the present time and nothing
 // else; where there is no such file the request goes to the origin. So the configuration is the same whatever is
 // published, and when nobody publishes any more nginx sends everything to the origin, by itself.
 //

@@ -78,15 +78,21 @@ func TestKilledAtEachStep(t *testing.T) {
 	require.Positive(t, sawNew)
 }
 
+// newSmallPress has its root on a file system of that size. It wants an isolated test.
+func newSmallPress(t *testing.T, size string) *press {
+	p := newPress(t)
+	require.NoError(t, os.MkdirAll(p.root, 0o755))
+	require.NoError(t, unix.Mount("none", p.root, "tmpfs", 0, "size="+size))
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(p.root, 0)) })
+	return p
+}
+
 // On a full file system the old generation stays, until it is too old.
 func TestFullFilesystem(t *testing.T) {
 	if !lab.Isolated(t) {
 		return
 	}
-	p := newPress(t)
-	require.NoError(t, os.MkdirAll(p.root, 0o755))
-	require.NoError(t, unix.Mount("none", p.root, "tmpfs", 0, "size=256k"))
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(p.root, 0)) })
+	p := newSmallPress(t, "256k")
 	p.publish(t, p.page("/", 0, "old"))
 	before := p.at(t, p.now)
 	large := make([]byte, 400)
@@ -115,10 +121,7 @@ func TestFullFilesystemHeals(t *testing.T) {
 	if !lab.Isolated(t) {
 		return
 	}
-	p := newPress(t)
-	require.NoError(t, os.MkdirAll(p.root, 0o755))
-	require.NoError(t, unix.Mount("none", p.root, "tmpfs", 0, "size=300k"))
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(p.root, 0)) })
+	p := newSmallPress(t, "300k")
 	random := rand.New(rand.NewPCG(1, 2)) // compresses to nothing less
 	body := func() string {
 		b := make([]byte, 170_000)

@@ -20,8 +20,8 @@
 //
 // # What it needs, and its limits
 //
-// A file system with symbolic and hard links, that the web server can read: umask 022, for the directories' sake. Roots on a tmpfs cost no write
-// to a disk. Where the web server is another machine, as one that has its root by NFS, its clock must be right: what it is
+// A file system with symbolic and hard links, that the web server can read: umask 022, for the directories' sake. Roots on
+// a tmpfs cost no write to a disk. Where the web server is another machine, as one that has its root by NFS, its clock must be right: what it is
 // behind is added to the age of pages. So is what a clock is set back by, until the next generation, or, with nobody to
 // publish one, until the last time of the present one is over. A name of more than 255 bytes is no file.
 //

@@ -127,7 +127,7 @@ func (p *Publisher) publish(ctx context.Context, dir string, now time.Time, set 
 
 // makeRoom removes all generations but the current one, and that too when its time is over.
 func (p *Publisher) makeRoom(root *os.Root, now time.Time, current int64) error {
-	if now.Sub(time.Unix(current, 0)) > cmp.Or(p.MaxAge, staticify.DefaultMaxAge) {
+	if now.Sub(time.Unix(current, 0)) > p.maxAge() {
 		current = 0
 	}
 	return prune(root, current, 0)
@@ -213,6 +213,8 @@ func unlink(root *os.Root, base string, key staticify.Key) error {
 	}
 	return errors.Join(errs...)
 }
+
+func (p *Publisher) maxAge() time.Duration { return cmp.Or(p.MaxAge, staticify.DefaultMaxAge) }
 
 func (p *Publisher) clock() time.Time {
 	if p.now != nil {

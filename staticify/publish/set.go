@@ -32,7 +32,7 @@ type bucket struct {
 
 // plan picks the pages that can be served, and when.
 func (p *Publisher) plan(now time.Time, pages []*staticify.Page) *set {
-	width, maxAge := p.Layout.Width(), cmp.Or(p.MaxAge, staticify.DefaultMaxAge)
+	width, maxAge := p.Layout.Width(), p.maxAge()
 	start := now.Truncate(width).Round(0)
 	s := &set{}
 	for _, one := range pages {

@@ -19,7 +19,8 @@
 // (RFC 9111, section 5.2.2); Pragma where there is no Cache-Control, and Expires where that gives no lifetime; Vary on
 // more than Accept-Encoding; a body that is not whole, too large or too slow; HTML that begins and does not end; marks of
 // a logged-in visitor or a page that asks for a password; and a page of which two cold renders differ, and then two at
-// once: that is looked at whenever a page is new or has changed. X-Staticify: off in an answer refuses too: that is how a program says it.
+// once: that is looked at whenever a page is new or has changed. X-Staticify: off in an answer refuses too: that is how
+// a program says it.
 //
 // Two renders are compared without HTML comments. There is no mask for nonces: WordPress gives all anonymous visitors
 // the same one for twelve hours, so a copy of a minute is as good as the page; and a token that differs each time is a

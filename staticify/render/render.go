@@ -74,7 +74,8 @@ func DefaultMarkers() []string {
 
 // Render fetches a page. With a previous copy the origin is asked whether that is still right. Without one, and when the
 // page has changed since, it is fetched twice, and when the two differ, since it may just have been edited, twice more at
-// once; when these differ too, the page is made for each visitor, and refused. A page that is not for everybody gives a *[staticify.Refusal].
+// once; when these differ too, the page is made for each visitor, and refused. A page that is not for everybody gives a
+// *[staticify.Refusal].
 //
 // Two copies are compared without their HTML comments and without what Mask matches. A token that WordPress writes
 // into pages is the same for all anonymous visitors for 12 hours and so needs no mask; one that differs each time

@@ -18,8 +18,8 @@ import (
 // commandTimeout is what a server's test, or its reload, may take.
 const commandTimeout = time.Minute
 
-// Files makes these the files in dir, all in one step, runs the two commands, and puts the old files back when one of
-// them fails. When the files are there already it does nothing, unless a process was killed before the server had taken
+// Files makes these the files in dir, in one step unless they are the first ones, runs the two commands, and puts the old
+// files back when one of them fails. When the files are there already it does nothing, unless a process was killed before the server had taken
 // them.
 func Files(ctx context.Context, dir string, files map[string][]byte, test, reload []string) error {
 	present, err := read(dir, files)
